@@ -1,0 +1,9 @@
+"""Which command files there are; each has a `register(app)` and imports nothing heavy."""
+
+from __future__ import annotations
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Adds every command to the app."""

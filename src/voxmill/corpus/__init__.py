@@ -1,0 +1,1 @@
+"""Utterances, manifests, splits and shards: what is in a dataset and in which state."""

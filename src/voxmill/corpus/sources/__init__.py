@@ -1,0 +1,1 @@
+"""Where recordings come from; one file for each kind of source."""

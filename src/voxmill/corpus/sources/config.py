@@ -1,0 +1,67 @@
+"""The `source` section: where recordings and transcripts come from."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from voxmill.section import Section
+
+
+class SyntheticSource(Section):
+    """Spoken digits from espeak-ng: many voices, speeds and pitches; the same seed, the same data."""
+
+    kind: Literal["synthetic"]
+    utterances: int = Field(default=3000, ge=1)
+    """How many recordings to make."""
+    voices: int = Field(default=60, ge=1, le=400)
+    """How many speakers: language accent, voice variant and pitch drawn together."""
+    min_words: int = Field(default=1, ge=1)
+    """Fewest digits in one utterance."""
+    max_words: int = Field(default=7, ge=1)
+    """Most digits in one utterance."""
+    min_words_per_minute: int = Field(default=110, ge=80)
+    max_words_per_minute: int = Field(default=240, le=450)
+    seed: int = Field(default=1, ge=0)
+
+
+class FolderSource(Section):
+    """A folder of recordings with the transcript in the file name or in a sidecar."""
+
+    kind: Literal["folder"]
+    path: str
+    """Folder; relative ones start at the project (or at VOXMILL_DATA)."""
+    pattern: str = r"(?P<text>[^_/]+)_(?P<speaker>[^_/]+)_[^/]*\.wav"
+    """Regular expression over the relative path; groups `text`, `speaker`, `subset` are taken."""
+    transcript: Literal["name", "txt", "csv"] = "name"
+    """`name`: group `text` of the pattern; `txt`: a .txt beside each recording; `csv`: one
+    metadata.csv, `id|text` or `id|text|normalised text` a line as LJSpeech has it."""
+    spell: dict[str, str] = Field(default_factory=dict)
+    """Transcripts to write out, such as `"0": zero`; others stay as they are."""
+
+
+class LibriSpeechSource(Section):
+    """A corpus in LibriSpeech's layout: SUBSET/SPEAKER/CHAPTER/*.flac with one .trans.txt each."""
+
+    kind: Literal["librispeech"]
+    path: str | None = None
+    """Folder that holds the subsets (or a folder `LibriSpeech` with them)."""
+    url: str | None = None
+    """Archive to download instead (.tar.gz); `sha256` must then be given."""
+    sha256: str | None = None
+    subsets: list[str] = Field(default_factory=list)
+    """Subsets to take; all where empty."""
+
+
+class MixtureSource(Section):
+    """Several sources as one; each utterance keeps the name of its part."""
+
+    kind: Literal["mixture"]
+    parts: dict[str, Annotated[OneSource, Field(discriminator="kind")]]
+    """Source by part name."""
+
+
+OneSource = SyntheticSource | FolderSource | LibriSpeechSource
+SourceConfig = Annotated[OneSource | MixtureSource, Field(discriminator="kind")]
+MixtureSource.model_rebuild()

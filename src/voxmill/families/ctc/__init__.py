@@ -1,0 +1,1 @@
+"""Connectionist temporal classification on a conformer encoder."""

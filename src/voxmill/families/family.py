@@ -1,0 +1,100 @@
+"""The port of a family: the code for one kind of model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel
+
+from voxmill.corpus.utterance import PreparedUtterance
+from voxmill.training.config import TrainConfig
+from voxmill.training.learner import BatchSource, Learner
+
+Samples = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingKit:
+    """What the loop needs to train one model of a family."""
+
+    learner: Learner[Any]
+    batches: BatchSource[Any]
+    """Training batches."""
+    validation: BatchSource[Any]
+    """Validation batches; epoch 0 is the whole validation set, unaugmented."""
+    notes: Mapping[str, float]
+    """Counts for the report: parameters, skipped utterances, padding share."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Artefact:
+    """A packaged file or folder that can be measured."""
+
+    name: str
+    """`hf`, `onnx-fp32`, `onnx-int8`."""
+    path: Path
+    bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hypothesis:
+    """What a recogniser heard in one utterance."""
+
+    text: str
+    decoder: str
+    """Name of the decoder: `ctc-greedy`, `ctc-beam8`."""
+
+
+class Recogniser(Protocol):
+    """A packaged artefact at work: samples in, text out."""
+
+    def transcribe(self, samples: Samples) -> Hypothesis:
+        """Recognises one utterance.
+
+        Args:
+            samples: (N,) mono, at the package's sample rate, in [-1, 1].
+        """
+
+
+class Family(Protocol):
+    """Builds everything that is particular to one kind of model."""
+
+    name: str
+    version: int
+
+    def tokenizer(self, texts: Sequence[str], model: BaseModel, out: Path) -> None:
+        """Trains the tokenizer on training transcripts and writes it as a folder.
+
+        Raises:
+            DataError: The texts cannot carry the asked vocabulary.
+        """
+
+    def encode(self, tokenizer: Path, texts: Sequence[str]) -> list[tuple[int, ...]]:
+        """Token ids of each text, without blanks or special tokens."""
+
+    def frames(self, seconds: float, model: BaseModel) -> int:
+        """How many output frames the model gives for a recording of that length."""
+
+    def kit(
+        self,
+        *,
+        prepared: Path,
+        utterances: Sequence[PreparedUtterance],
+        model: BaseModel,
+        train: TrainConfig,
+        stop: Callable[[], bool],
+    ) -> TrainingKit:
+        """Builds learner and batches from prepare's output."""
+
+    def package(
+        self, *, checkpoint: Path, prepared: Path, model: BaseModel, out: Path
+    ) -> tuple[Artefact, ...]:
+        """Writes the Hugging Face folder and the ONNX files from a checkpoint folder."""
+
+    def recogniser(self, artefact: Artefact, *, decoder: str) -> Recogniser:
+        """Opens a packaged artefact for measuring; `decoder` as in `evaluate.decoder`."""

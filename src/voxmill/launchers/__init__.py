@@ -1,0 +1,1 @@
+"""Where a stage runs; one file for each engine."""

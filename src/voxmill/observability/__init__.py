@@ -1,0 +1,1 @@
+"""What both wings say while they work: metric names, recorders, journals."""

@@ -1,0 +1,58 @@
+"""The port through which everything tells its figures: one verb, `record`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+
+class Recorder(Protocol):
+    """Takes values as they arise; never fails and never blocks the work that it watches."""
+
+    def record(
+        self,
+        values: Mapping[str, float],
+        *,
+        step: int,
+        labels: Mapping[str, str] | None = None,
+    ) -> None:
+        """Records values by catalogued metric name.
+
+        Args:
+            values: Value by metric name (`voxmill_train_loss`, …).
+            step: Optimizer step that the values belong to; 0 where there are no steps.
+            labels: Label values by label name (`split`, `artefact`), from closed sets.
+        """
+
+
+class _Silent:
+    def record(
+        self,
+        values: Mapping[str, float],
+        *,
+        step: int,
+        labels: Mapping[str, str] | None = None,
+    ) -> None:
+        pass
+
+
+SILENT: Recorder = _Silent()
+"""Records nothing."""
+
+
+class CompositeRecorder:
+    """Passes each record on to several recorders, in order."""
+
+    def __init__(self, recorders: Sequence[Recorder]) -> None:
+        self._recorders = tuple(recorders)
+
+    def record(
+        self,
+        values: Mapping[str, float],
+        *,
+        step: int,
+        labels: Mapping[str, str] | None = None,
+    ) -> None:
+        """Passes the values on."""
+        for recorder in self._recorders:
+            recorder.record(values, step=step, labels=labels)

@@ -1,0 +1,1 @@
+"""When stages run: Airflow DAGs, operators and callbacks."""

@@ -1,0 +1,1 @@
+"""What is made from what: dvc.yaml and its frozen picture, pipeline.json."""

@@ -1,0 +1,1 @@
+"""Recipes: the typed form of the YAML files that a user edits."""

@@ -1,0 +1,128 @@
+"""The sections that only stages read: audit, verify, prepare, probe, package, evaluate, and so on."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from voxmill.section import Section
+
+
+class AuditConfig(Section):
+    """Is the data sound? Limits for one recording and for the whole."""
+
+    min_seconds: float = Field(default=0.1, gt=0)
+    """Shorter recordings are rejected."""
+    max_seconds: float = Field(default=60.0, gt=0)
+    """Longer recordings are rejected."""
+    frame_seconds: float = Field(default=0.04, gt=0)
+    """Length of the model's output frame: CTC needs at least labels + repeats of them."""
+    max_rejected_share: float = Field(default=0.1, ge=0, le=1)
+    """Gate: share of the source's utterances that may be rejected."""
+    min_accepted: int = Field(default=10, ge=1)
+    """Gate: fewest utterances to go on with."""
+
+
+class VerifyConfig(Section):
+    """Do the transcripts match? Nothing to set yet."""
+
+
+class TextConfig(Section):
+    """How transcripts are normalised."""
+
+    case: Literal["lower", "upper", "keep"] = "lower"
+    unicode_form: Literal["NFC", "NFKC"] = "NFKC"
+    strip_punctuation: bool = True
+    """Removes punctuation but for apostrophes inside words; letters with diacritics stay."""
+
+
+class SplitConfig(Section):
+    """Who is trained on and who is tested on; an earlier assignment never moves."""
+
+    by: Literal["hash", "speaker", "subset", "explicit"] = "hash"
+    """`hash`: by utterance id; `speaker`: whole speakers, by hash; `subset` and `explicit`: as
+    `assign` says (by subset name, or by speaker)."""
+    validation_share: float = Field(default=0.1, ge=0, lt=1)
+    test_share: float = Field(default=0.1, ge=0, lt=1)
+    assign: dict[str, str] = Field(default_factory=dict)
+    """Split by subset or speaker: `train`, `validation`, `test` or another test set's name.
+    `explicit` sends those not named to `train` and `validation` by hash."""
+    train_only_parts: list[str] = Field(default_factory=list)
+    """Parts of a mixed source that are never tested on."""
+    salt: str = "voxmill"
+    """Changes every hash; set it once, before the first run."""
+
+
+class PrepareConfig(Section):
+    """Normalise, resample, split, tokenise, write shards."""
+
+    text: TextConfig = Field(default_factory=TextConfig)
+    split: SplitConfig = Field(default_factory=SplitConfig)
+    shard_megabytes: int = Field(default=256, ge=1)
+    max_unknown_share: float = Field(default=0.0, ge=0, le=1)
+    """Gate: share of characters that the tokenizer does not know."""
+    max_skipped_share: float = Field(default=0.05, ge=0, le=1)
+    """Gate: share of utterances with too few frames for their labels."""
+
+
+class ProbeConfig(Section):
+    """Can it learn? Nothing to set yet."""
+
+
+class PackageConfig(Section):
+    """Hugging Face and ONNX artefacts and their gates."""
+
+    max_bytes: int = Field(default=100_000_000, ge=1)
+    """Gate: largest size of any one artefact."""
+    max_parity_difference: float = Field(default=1e-3, gt=0)
+    """Gate: largest difference of a log-probability between PyTorch and ONNX fp32."""
+    min_int8_agreement: float = Field(default=0.97, ge=0, le=1)
+    """Gate: share of frames on which ONNX int8 picks the same token as PyTorch."""
+    parity_seconds: list[float] = Field(default_factory=lambda: [0.5, 1.3, 3.0, 7.9])
+    """Lengths that parity is measured at."""
+    licence: str = "other"
+    """Licence of the released model, as a Hugging Face licence id."""
+
+
+class EvaluateGates(Section):
+    """Limits that a release must keep; None asks for nothing."""
+
+    wer: float | None = Field(default=None, ge=0)
+    """Largest word error rate of the main artefact on every test set."""
+    cer: float | None = Field(default=None, ge=0)
+    real_time_factor: float | None = Field(default=None, gt=0)
+    """Seconds of computing for one second of speech."""
+    int8_wer_difference: float | None = Field(default=None, ge=0)
+    """How much worse int8 may be than fp32, absolute."""
+
+
+class EvaluateConfig(Section):
+    """Measure the packaged artefacts on the test sets."""
+
+    decoder: Literal["greedy", "beam"] = "greedy"
+    beam_width: int = Field(default=8, ge=1)
+    artefacts: list[Literal["hf", "onnx-fp32", "onnx-int8"]] = Field(
+        default_factory=lambda: ["hf", "onnx-fp32", "onnx-int8"]
+    )
+    main_artefact: Literal["hf", "onnx-fp32", "onnx-int8"] = "onnx-fp32"
+    """The one whose figures stand for the release."""
+    bootstrap_samples: int = Field(default=1000, ge=100)
+    max_utterances: int | None = Field(default=None, ge=1)
+    """Measure at most so many of each test set (the first in hash order)."""
+    gates: EvaluateGates = Field(default_factory=EvaluateGates)
+
+
+class ScheduleConfig(Section):
+    """When Airflow starts a run by itself."""
+
+    cron: str | None = None
+    """Cron expression in UTC; None: only by hand."""
+
+
+class ResourcesConfig(Section):
+    """What this recipe's stages need of a machine, over what dvc.yaml's `meta` says."""
+
+    launcher: Literal["process", "docker"] | None = None
+    gpus: int | None = Field(default=None, ge=0)
+    timeout_hours: float | None = Field(default=None, gt=0)

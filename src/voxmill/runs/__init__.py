@@ -1,0 +1,1 @@
+"""Runs, workspaces, memory and releases: clones, branches and tags."""

@@ -1,0 +1,1 @@
+"""Error rates, alignments, groups and confidence intervals."""

@@ -1,0 +1,1 @@
+"""The eight stages; each turns input folders and typed config into one output folder."""

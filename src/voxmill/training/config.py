@@ -1,0 +1,75 @@
+"""The `train` section: how long, how fast, when to stop and what to keep."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from voxmill.section import Section
+
+
+class AugmentConfig(Section):
+    """Distortions of training audio; each utterance draws its own from (seed, epoch, utterance)."""
+
+    speed: list[float] = Field(default_factory=lambda: [1.0])
+    """Playback rates to draw from; 1.1 is faster and higher, 0.9 slower and lower."""
+    noise_probability: float = Field(default=0.0, ge=0, le=1)
+    """Share of utterances that get white or pink noise."""
+    noise_min_snr_db: float = 10.0
+    gain_db: float = Field(default=0.0, ge=0)
+    """Loudness changes by up to this much either way."""
+    time_masks: int = Field(default=0, ge=0)
+    """SpecAugment (Park et al., 2019): number of blanked stretches of time."""
+    time_mask_share: float = Field(default=0.05, ge=0, le=1)
+    """Longest blanked stretch as a share of the utterance."""
+    frequency_masks: int = Field(default=0, ge=0)
+    """Number of blanked bands."""
+    frequency_mask_bins: int = Field(default=15, ge=0)
+    """Widest blanked band in mel bins."""
+    concatenate: int = Field(default=1, ge=1)
+    """Up to this many utterances (of any speaker) strung together into one, with short pauses."""
+
+
+class TrainConfig(Section):
+    """The training loop's settings."""
+
+    seed: int = 1
+    epochs: int = Field(default=10, ge=1)
+    max_steps: int | None = Field(default=None, ge=1)
+    """Optimizer steps after which to stop, whatever the epochs say."""
+    num_samples: int | None = Field(default=None, ge=1)
+    """Train on the first so many training utterances (in hash order) only."""
+    max_seconds: float = Field(default=30.0, gt=0)
+    """Longer recordings are cut (with their text kept) or left out, see `too_long`."""
+    max_labels: int = Field(default=256, ge=1)
+    too_long: Literal["skip", "truncate"] = "skip"
+    """`truncate` shortens audio and labels in proportion (dynamic truncation); `skip` counts."""
+    batch_seconds: float = Field(default=60.0, gt=0)
+    """Duration budget of a micro-batch, padding included."""
+    max_batch_utterances: int = Field(default=64, ge=1)
+    accumulation: int = Field(default=1, ge=1)
+    """Micro-batches in one optimizer step."""
+    buckets: int = Field(default=100, ge=1)
+    """Quantile buckets of duration that batches are made from."""
+    learning_rate: float = Field(default=1e-3, gt=0)
+    schedule: Literal["constant", "linear", "cosine", "inverse_sqrt"] = "cosine"
+    warmup_steps: int = Field(default=100, ge=0)
+    weight_decay: float = Field(default=0.01, ge=0)
+    clip_norm: float = Field(default=1.0, gt=0)
+    precision: Literal["no", "fp16", "bf16"] = "no"
+    """Mixed precision; `fp16` needs a GPU."""
+    gradient_checkpointing: bool = False
+    threads: int | None = Field(default=None, ge=1)
+    """CPU threads of PyTorch; bit-equal resume holds for one count. None: all cores."""
+    evaluate_every_steps: int | None = Field(default=None, ge=1)
+    """None: at the end of each epoch."""
+    checkpoint_every_steps: int | None = Field(default=None, ge=1)
+    """None: at each evaluation."""
+    keep_checkpoints: int = Field(default=3, ge=1)
+    """The last so many stay, besides the best."""
+    watch: str = "wer"
+    """Validation metric that picks the best checkpoint and stops early; lower is better."""
+    patience: int | None = Field(default=None, ge=1)
+    """Evaluations without a better value after which to stop."""
+    augment: AugmentConfig = Field(default_factory=AugmentConfig)

@@ -1,0 +1,66 @@
+"""The port between the training loop and a model: what the loop asks, and nothing more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
+
+BatchT = TypeVar("BatchT", contravariant=True)
+BatchOutT = TypeVar("BatchOutT", covariant=True)
+
+
+class Learner(Protocol[BatchT]):
+    """Learns from windows of batches and tells how well; owns its model and its optimisers.
+
+    The loop counts steps, checkpoints, records and stops. A learner with two optimisers (a GAN)
+    keeps both inside.
+    """
+
+    def step(self, window: Sequence[BatchT]) -> dict[str, float]:
+        """Makes one optimizer update from an accumulation window of micro-batches.
+
+        The gradient equals that of one batch made of the whole window: losses are summed over
+        the window and divided once by the window's weight (tokens, utterances), so that a short
+        last window and unequal lengths weigh as they would without accumulation.
+
+        Args:
+            window: One to `train.accumulation` micro-batches.
+
+        Returns:
+            Values of this update by metric name (`loss`, `gradient_norm`, `learning_rate`, …).
+        """
+
+    def validate(self, batches: Iterable[BatchT]) -> dict[str, float]:
+        """Measures the model on batches without learning from them.
+
+        Returns:
+            Values by metric name; holds the metric that `train.watch` names.
+        """
+
+    def state(self) -> dict[str, Any]:
+        """Everything that a bit-equal continuation needs: tensors, numbers, strings, lists, dicts.
+
+        Holds `model` (a flat dict of tensors by parameter name); loads with
+        `torch.load(weights_only=True)`.
+        """
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Takes back what `state` gave.
+
+        Raises:
+            DataError: A parameter is missing, left over or of another shape.
+        """
+
+
+class BatchSource(Protocol[BatchOutT]):
+    """Gives the batches of one epoch, the same ones in the same order each time it is asked."""
+
+    def batch_count(self, epoch: int) -> int:
+        """How many micro-batches epoch number `epoch` (from 0) has."""
+
+    def batch(self, epoch: int, position: int) -> BatchOutT:
+        """The micro-batch at `position` of epoch `epoch`; costs the same at every position.
+
+        Augmentation draws from a generator seeded by (seed, epoch, utterance), never from global
+        state, so that a resumed run sees the same samples.
+        """
