@@ -1,0 +1,66 @@
+# One door for every habit; hooks and CI call the same targets.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+PYTHON ?= python3.11
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+# A folder of wheels, where pip is set up to use one (a CPU build of torch, say); uv must be told.
+LINKS = $$($(BIN)/python -m pip config get global.find-links 2>/dev/null || true)
+
+.PHONY: help setup demo test proof check graph lock format clean
+
+help:  ## what there is
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
+
+setup: .venv/.installed  ## .venv with everything in it
+
+.venv/.installed: requirements/dev.lock pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@if $(BIN)/python -m pip install --quiet --disable-pip-version-check uv; then \
+	  links="$(LINKS)"; \
+	  $(BIN)/uv pip install --quiet --python $(BIN)/python $${links:+--find-links "$$links"} -r requirements/dev.lock; \
+	else \
+	  $(BIN)/python -m pip install --quiet -r requirements/dev.lock; \
+	fi
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+demo: setup  ## from nothing to a released `digits` model, through the Airflow DAG
+	voxmill demo digits
+
+test: setup  ## every quick test
+	python -m pytest
+
+proof: setup  ## slow, real proofs of one area: make proof AREA=digits
+	@test -n "$(AREA)" || { echo "Say which area: make proof AREA=NAME; there are: $$(ls tests/proofs | grep -E '^test_' | sed -E 's/test_(.*)\.py/\1/' | tr '\n' ' ')"; exit 64; }
+	python -m pytest tests/proofs/test_$(AREA).py
+
+check: setup  ## format, lint, types, layers, fresh graph, secrets
+	ruff format --check .
+	ruff check .
+	mypy
+	lint-imports
+	voxmill graph --check
+	git ls-files -z | xargs -0 detect-secrets-hook --disable-plugin Base64HighEntropyString --disable-plugin HexHighEntropyString
+
+graph: setup  ## pipeline.json and versions.yaml from dvc.yaml, the recipes and the code
+	voxmill graph
+
+format: setup  ## ruff's formatter and safe fixes
+	ruff format .
+	ruff check --fix .
+
+lock: setup  ## requirements/*.lock from pyproject.toml
+	@links="$(LINKS)"; \
+	compile() { uv pip compile --quiet --python-version 3.11 $${links:+--find-links "$$links"} \
+	  --no-emit-find-links --no-emit-index-url --no-header --no-annotate "$$@"; }; \
+	compile pyproject.toml --all-extras -o requirements/dev.lock; \
+	compile pyproject.toml --extra workshop -c requirements/dev.lock -o requirements/workshop.lock; \
+	compile pyproject.toml --extra office -c requirements/dev.lock -o requirements/office.lock
+	@# A local build tag would tie the lock to one machine's wheel folder.
+	sed -i -E 's/^(torch==[0-9.]+)\+.*/\1/' requirements/*.lock
+	@! grep -E '^nvidia-' requirements/*.lock
+
+clean:  ## what runs made; the caches and releases in VOXMILL_HOME stay
+	rm -rf artifacts work .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
