@@ -51,6 +51,8 @@ format: setup  ## ruff's formatter and safe fixes
 	ruff check --fix .
 
 lock: setup  ## requirements/*.lock from pyproject.toml
+	@# Old pins of torch would steer the resolver to the CUDA build, so it starts without them.
+	@sed -i '/^torch==/d; /^nvidia-/d; /^triton==/d; /^cuda-/d' requirements/*.lock
 	@links="$(LINKS)"; \
 	compile() { uv pip compile --quiet --python-version 3.11 $${links:+--find-links "$$links"} \
 	  --no-emit-find-links --no-emit-index-url --no-header --no-annotate "$$@"; }; \
