@@ -1,0 +1,62 @@
+"""An Airflow of one's own for runs in this process: SQLite, quiet, apart from any live scheduler.
+
+Airflow reads its settings when it is imported, so `enter` comes before the first import of it;
+this file imports none.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import MutableMapping
+from importlib.metadata import version
+from pathlib import Path
+
+_DATABASE = "airflow.db"
+_MIGRATED = "migrated-for"
+
+
+def enter(home: Path, *, project: Path, environ: MutableMapping[str, str]) -> None:
+    """Points Airflow at its own home and at the project's DAGs.
+
+    Args:
+        home: Folder of configuration, database and logs; made where it is not there.
+        project: The checkout with `dags/` and `pipeline.json`.
+        environ: The environment of this process; changed.
+
+    Raises:
+        RuntimeError: Airflow has been imported already, so it would not read the settings.
+    """
+    if "airflow" in sys.modules:
+        raise RuntimeError("airflow_home.enter came after an import of airflow")
+    home.mkdir(parents=True, exist_ok=True)
+    environ.update(
+        {
+            "AIRFLOW_HOME": str(home),
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / _DATABASE}",
+            "AIRFLOW__CORE__DAGS_FOLDER": str(project / "dags"),
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+            "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
+            "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING",
+            # Whoever waits for a retry is not stuck; the DAG loop says so once a second.
+            "AIRFLOW__LOGGING__NAMESPACE_LEVELS": "voxmill=INFO airflow.sdk.definitions.dag=ERROR",
+            "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+            "VOXMILL_PROJECT": str(project),
+        }
+    )
+
+
+def migrate(home: Path) -> bool:
+    """Makes or migrates the database where this Airflow has not done so; says whether it did.
+
+    Asking the database itself would cost the second start some seconds, so a file remembers it.
+    """
+    marker = home / _MIGRATED
+    wanted = version("apache-airflow")
+    if marker.exists() and marker.read_text() == wanted and (home / _DATABASE).exists():
+        return False
+    from airflow.utils.db import initdb
+
+    initdb()
+    marker.write_text(wanted)
+    return True

@@ -1,0 +1,69 @@
+"""The form of a DAG: one parameter for each field of the recipe, as its schema says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from airflow.sdk import Param
+from pydantic import JsonValue
+
+ALLOW_DIRTY = "run.allow_dirty"
+"""The one field that is not the recipe's."""
+
+_DIRTY_SCHEMA: dict[str, JsonValue] = {
+    "type": "boolean",
+    "default": False,
+    "title": "Uncommitted code",
+    "description": "Run although the checkout has uncommitted code; the run records it.",
+    "section": "run",
+}
+
+
+def params(form: Sequence[Mapping[str, Any]]) -> dict[str, Param]:
+    """Airflow parameters by `section.key`, none of them required.
+
+    Args:
+        form: The recipe's form in pipeline.json: entries with `key`, `section` and `schema`, a
+            JSON schema with the recipe's own value as `default`.
+    """
+    entries = {entry["key"]: _param(entry["schema"], entry["section"]) for entry in form}
+    return {**entries, ALLOW_DIRTY: _param(_DIRTY_SCHEMA, "run")}
+
+
+def defaults(form: Sequence[Mapping[str, Any]]) -> dict[str, JsonValue]:
+    """The value of each field where nobody changes anything, by `section.key`."""
+    return {entry["key"]: entry["schema"].get("default") for entry in form}
+
+
+def chosen(
+    conf: Mapping[str, JsonValue], recipe_values: Mapping[str, JsonValue]
+) -> dict[str, JsonValue]:
+    """The overrides in a DAG run's configuration: what differs from the recipe.
+
+    Airflow's form sends every field, changed or not. Keys that the recipe does not know stay in:
+    whoever opens the run refuses them by name.
+    """
+    return {
+        key: value
+        for key, value in conf.items()
+        if key != ALLOW_DIRTY and not (key in recipe_values and recipe_values[key] == value)
+    }
+
+
+def _param(schema: Mapping[str, Any], section: str) -> Param:
+    rules = {key: value for key, value in schema.items() if key not in {"default", "description"}}
+    value = schema.get("default")
+    if value is None:  # a field without a value must not make the form refuse to start
+        rules = _nullable(rules)
+    return Param(value, description=schema.get("description"), **{**rules, "section": section})
+
+
+def _nullable(rules: Mapping[str, Any]) -> dict[str, Any]:
+    """The same rules with null allowed, in the shape that Airflow's form draws."""
+    kinds = rules.get("type", [])
+    kinds = [kinds] if isinstance(kinds, str) else list(kinds)
+    if not kinds or "null" in kinds:
+        return dict(rules)
+    choices = {"enum": [*rules["enum"], None]} if "enum" in rules else {}
+    return {**rules, "type": [*kinds, "null"], **choices}

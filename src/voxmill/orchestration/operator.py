@@ -1,0 +1,133 @@
+"""The three kinds of task in a DAG: open the run, run a stage, release the run."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowFailException
+from pydantic import JsonValue
+
+from voxmill.errors import VoxmillError
+from voxmill.orchestration.form import ALLOW_DIRTY, chosen
+from voxmill.orchestration.outcome import COME_BACK_AFTER, airflow_exception
+from voxmill.orchestration.worker import RunKey, RunOrder, StageSummary, Worker
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+class RunTask(BaseOperator):  # type: ignore[misc]
+    """What the three have in common: a recipe, a worker, and exit codes made Airflow's.
+
+    Args:
+        recipe: Name of the recipe; also the DAG's id.
+        worker: Makes the worker. Called inside the task only, so that a DAG file is read without
+            DVC and git.
+    """
+
+    def __init__(self, *, recipe: str, worker: Callable[[], Worker], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.recipe = recipe
+        self.make_worker = worker
+        self._at_work: Worker | None = None
+
+    def on_kill(self) -> None:
+        """Asks the running stage to save and leave; it has its `grace_seconds` for that.
+
+        Airflow gives this process five seconds; the job has its own process session or
+        container, so it finishes its checkpoint without us and the next try goes on from there.
+        """
+        if self._at_work is not None:
+            self._at_work.stop_stage()
+
+    def _carry_out(self, work: Callable[[Worker], T]) -> T:
+        self._at_work = worker = self.make_worker()
+        try:
+            return work(worker)
+        except VoxmillError as error:
+            if error.exit_code in COME_BACK_AFTER:  # Airflow does not log why it reschedules
+                logger.warning("%s Airflow starts this task again by itself.", error)
+            raise airflow_exception(error, now=datetime.now(UTC)) from None
+        except KeyboardInterrupt:
+            self.on_kill()
+            raise AirflowFailException(
+                f"Stopped by hand in task {self.task_id!r} of {self.recipe}; the job was asked to "
+                f"save and leave. Go on with `voxmill resume`; `voxmill runs` lists the ids."
+            ) from None
+        finally:
+            self._at_work = None
+
+    def _key(self, context: Context) -> RunKey:
+        return RunKey(recipe=self.recipe, airflow_run_id=context["run_id"])
+
+
+class OpenRun(RunTask):
+    """Opens the run with what the form changed.
+
+    Args:
+        defaults: The form's values where nobody changes anything.
+    """
+
+    def __init__(self, *, defaults: Mapping[str, JsonValue], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.defaults = dict(defaults)
+
+    def execute(self, context: Context) -> dict[str, JsonValue]:
+        """Opens the run; gives its id and its overrides as XCom."""
+        conf = context["dag_run"].conf or {}
+        order = RunOrder(
+            key=self._key(context),
+            overrides=chosen(conf, self.defaults),
+            allow_dirty=bool(conf.get(ALLOW_DIRTY, False)),
+        )
+        run = self._carry_out(lambda worker: worker.open(order))
+        logger.info("Run %s of %s is open; overrides: %s", run, self.recipe, order.overrides)
+        return {"run": run, "overrides": dict(order.overrides)}
+
+
+class RunStage(RunTask):
+    """Brings one stage up to date.
+
+    Args:
+        stage: Name of the stage, as dvc.yaml has it; also the task's id.
+    """
+
+    def __init__(self, *, stage: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.stage = stage
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Runs the stage; gives its summary as XCom, and names failed checks last in the log."""
+        key = self._key(context)
+        summary = self._carry_out(lambda worker: worker.run_stage(key, self.stage))
+        _report(summary)
+        return {**asdict(summary), "failed_checks": list(summary.failed_checks)}
+
+
+class ReleaseRun(RunTask):
+    """Releases the run: tag, version, champion."""
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Releases; gives tag and figures as XCom."""
+        key = self._key(context)
+        summary = self._carry_out(lambda worker: worker.release(key))
+        words = "Released as %s" if summary.fresh else "Already released as %s: same outputs"
+        logger.info(words, summary.tag)
+        return asdict(summary)
+
+
+def _report(summary: StageSummary) -> None:
+    how = "ran" if summary.executed else "was up to date"
+    logger.info(
+        "Stage %s %s in %.1f s: %s", summary.stage, how, summary.seconds, summary.verdict
+    )
+    for check in summary.failed_checks:
+        logger.warning("Failed check: %s", check)

@@ -1,0 +1,81 @@
+"""The port of a worker: whoever carries out what Airflow decides, and talks to DVC and git."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from pydantic import JsonValue
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunKey:
+    """Which run of which recipe, as Airflow names it."""
+
+    recipe: str
+    airflow_run_id: str
+    """Such as `manual__2026-11-21T03:00:00+00:00`; the run's own id is made from it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOrder:
+    """What a person, or the schedule, asked for."""
+
+    key: RunKey
+    overrides: Mapping[str, JsonValue] = field(default_factory=dict)
+    """Recipe fields by `section.key`; only those that differ from the recipe."""
+    allow_dirty: bool = False
+    """Go on although the checkout has uncommitted code; the run records it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageSummary:
+    """How a stage ended, small enough for an XCom."""
+
+    stage: str
+    verdict: str
+    """`passed`, `failed` or `not_applicable`; `failed` makes the next stage refuse to start."""
+    seconds: float
+    executed: bool
+    """False where the result was there already and nothing ran."""
+    failed_checks: tuple[str, ...] = ()
+    """One line for each failed check: name, value, limit, what to do."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReleaseSummary:
+    """Which release a run became."""
+
+    tag: str
+    fresh: bool
+    """False where the champion has the same outputs already, so that no tag was added."""
+    figures: Mapping[str, JsonValue] = field(default_factory=dict)
+
+
+class Worker(Protocol):
+    """Carries out the tasks of one DAG run; each call is safe to repeat."""
+
+    def open(self, order: RunOrder) -> str:
+        """Opens the run, or finds the one that an earlier try opened; gives its id.
+
+        Raises:
+            UsageError: An override is unknown or wrong, or the checkout has uncommitted code.
+        """
+
+    def run_stage(self, key: RunKey, stage: str) -> StageSummary:
+        """Brings the stage up to date: restores, attaches or runs.
+
+        Raises:
+            VoxmillError: As the stage's exit code says.
+        """
+
+    def stop_stage(self) -> None:
+        """Asks the stage that `run_stage` waits for to save and leave; returns at once."""
+
+    def release(self, key: RunKey) -> ReleaseSummary:
+        """Releases the finished run, unless the champion already has the same outputs.
+
+        Raises:
+            GateRefused: A check of the last stage failed and nobody waived it.
+        """

@@ -1,0 +1,43 @@
+"""A worker that does as its function says and remembers what it was asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from voxmill.orchestration.worker import ReleaseSummary, RunKey, RunOrder, StageSummary
+
+
+def passed(stage: str, attempt: int) -> StageSummary:  # noqa: ARG001
+    """Every stage passes at once."""
+    return StageSummary(stage=stage, verdict="passed", seconds=0.0, executed=True)
+
+
+class FakeWorker:
+    """Calls `handler(stage, attempt)` for a stage, where `attempt` counts its calls from 1.
+
+    Attributes:
+        orders: Every order it opened a run for.
+        calls: Stages in the order that they were asked for; `release` among them.
+        stopped: How often it was asked to stop.
+    """
+
+    def __init__(self, handler: Callable[[str, int], StageSummary] = passed) -> None:
+        self.handler = handler
+        self.orders: list[RunOrder] = []
+        self.calls: list[str] = []
+        self.stopped = 0
+
+    def open(self, order: RunOrder) -> str:
+        self.orders.append(order)
+        return "toy-run"
+
+    def run_stage(self, key: RunKey, stage: str) -> StageSummary:  # noqa: ARG002
+        self.calls.append(stage)
+        return self.handler(stage, self.calls.count(stage))
+
+    def stop_stage(self) -> None:
+        self.stopped += 1
+
+    def release(self, key: RunKey) -> ReleaseSummary:
+        self.calls.append("release")
+        return ReleaseSummary(tag=f"{key.recipe}@v0.1.0", fresh=True, figures={"wer": 0.02})
