@@ -1,0 +1,157 @@
+"""dvc.yaml as DVC resolves it, and the two things that voxmill changes or checks in it.
+
+DVC itself is imported inside the functions only: it takes half a second, and Airflow's DAG files
+and `voxmill launch` live without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from pydantic import JsonValue
+
+from voxmill.errors import UsageError
+from voxmill.pipeline.graph import Graph, StageNode
+
+DVC_FILE = "dvc.yaml"
+MEMORY = "memory"
+
+
+def read_graphs(root: Path) -> dict[str, Graph]:
+    """The graph of each recipe of a checkout's dvc.yaml, by recipe name.
+
+    Raises:
+        UsageError: dvc.yaml is not there or DVC cannot read it, or a stage stands outside the
+            matrix of recipes.
+    """
+    with _stages(root) as stages:
+        recipes = {_recipe_of(stage.addressing): None for stage in stages}
+        return {recipe: _graph(recipe, stages) for recipe in recipes}
+
+
+def missing_params(root: Path, recipe: str) -> tuple[str, ...]:
+    """Parameters of the recipe's stages that their files do not state, as `file: key`.
+
+    DVC runs and commits no stage with a missing parameter, not even where the section would only
+    hold defaults: an empty section (`verify: {}`) is enough.
+
+    Raises:
+        UsageError: dvc.yaml or a parameter file cannot be read.
+    """
+    with _stages(root) as stages:
+        missing = {
+            f"{dep.def_path}: {key}": None
+            for stage in stages
+            if _recipe_of(stage.addressing) == recipe
+            for dep in stage.deps
+            if hasattr(dep, "params")
+            for key in dep.params
+            if key not in dep.read_params()
+        }
+    return tuple(missing)
+
+
+def narrow(path: Path, recipe: str) -> None:
+    """Makes a dvc.yaml list one recipe only; comments and order stay.
+
+    A bare `dvc pull` fails for as long as a single stage has nothing in dvc.lock, so the branch of
+    a run names no recipe but its own.
+
+    Args:
+        path: The dvc.yaml to rewrite.
+        recipe: The recipe that stays.
+
+    Raises:
+        UsageError: No stage of the file has this recipe in its matrix.
+    """
+    yaml = _round_trip()
+    document = yaml.load(path)
+    stages = document.get("stages") or {}
+    listed = sorted({name for stage in stages.values() for name in _listed(stage)})
+    if recipe not in listed:
+        raise UsageError(
+            f"{path} has no recipe {recipe!r}; it lists: {', '.join(listed) or 'none'}. "
+            "Add it to the matrix of each stage (docs/adding.md)."
+        )
+    for stage in stages.values():
+        _keep_only(stage["matrix"]["recipe"], lambda name: name == recipe)
+    _keep_only(document.get("metrics") or [], lambda file: file.startswith(f"artifacts/{recipe}/"))
+    yaml.dump(document, path)
+
+
+@contextmanager
+def _stages(root: Path) -> Iterator[list[Any]]:
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    if not (root / DVC_FILE).is_file():
+        raise UsageError(f"No {DVC_FILE} in {root}. Start from the root of a voxmill checkout.")
+    try:
+        with Repo(str(root)) as repo:
+            repo.index.check_graph()
+            yield list(repo.index.stages)
+    except DvcException as error:
+        raise UsageError(f"DVC cannot read {root / DVC_FILE}: {error}") from error
+
+
+def _recipe_of(address: str) -> str:
+    stage, _, recipe = PurePosixPath(address).name.partition("@")
+    if not recipe:
+        raise UsageError(
+            f"Stage {stage!r} of {DVC_FILE} stands outside the matrix of recipes. "
+            "Give it `matrix: recipe: [...]` like the others."
+        )
+    return recipe
+
+
+def _graph(recipe: str, stages: list[Any]) -> Graph:
+    mine = [stage for stage in stages if _recipe_of(stage.addressing) == recipe]
+    makers = {out.def_path: _name(stage) for stage in mine for out in stage.outs}
+    return Graph(recipe, [_node(recipe, stage, makers) for stage in mine])
+
+
+def _node(recipe: str, stage: Any, makers: Mapping[str, str]) -> StageNode:
+    deps = tuple(dep.def_path for dep in stage.deps if not hasattr(dep, "params"))
+    inputs = {makers[dep]: dep for dep in deps if dep in makers}
+    memory = f"{MEMORY}/{recipe}"
+    if any(dep.startswith(f"{memory}/") for dep in deps):
+        inputs["memory"] = memory
+    meta: Mapping[str, JsonValue] = stage.meta or {}
+    return StageNode(
+        name=_name(stage),
+        address=stage.addressing,
+        desc=stage.desc or "",
+        cmd=stage.cmd,
+        deps=deps,
+        outs=tuple(out.def_path for out in stage.outs),
+        upstream=tuple(makers[dep] for dep in deps if dep in makers),
+        inputs=inputs,
+        meta=dict(meta),
+    )
+
+
+def _name(stage: Any) -> str:
+    return str(stage.addressing).partition("@")[0]
+
+
+def _round_trip() -> Any:
+    from ruamel.yaml import YAML
+
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    yaml.width = 1000  # a folded line would be a change that nobody made
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    return yaml
+
+
+def _listed(stage: Mapping[str, Any]) -> list[str]:
+    return list((stage.get("matrix") or {}).get("recipe") or [])
+
+
+def _keep_only(names: list[str], wanted: Any) -> None:
+    for index in reversed(range(len(names))):
+        if not wanted(names[index]):
+            del names[index]
