@@ -7,7 +7,7 @@ from collections.abc import Callable
 from voxmill.orchestration.worker import ReleaseSummary, RunKey, RunOrder, StageSummary
 
 
-def passed(stage: str, attempt: int) -> StageSummary:  # noqa: ARG001
+def passed(stage: str, attempt: int) -> StageSummary:
     """Every stage passes at once."""
     return StageSummary(stage=stage, verdict="passed", seconds=0.0, executed=True)
 
@@ -31,7 +31,7 @@ class FakeWorker:
         self.orders.append(order)
         return "toy-run"
 
-    def run_stage(self, key: RunKey, stage: str) -> StageSummary:  # noqa: ARG002
+    def run_stage(self, key: RunKey, stage: str) -> StageSummary:
         self.calls.append(stage)
         return self.handler(stage, self.calls.count(stage))
 

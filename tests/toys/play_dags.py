@@ -44,6 +44,7 @@ def asked(dag) -> dict:
         return {}
     return {
         "calls": worker.calls,
+        "stopped": worker.stopped,
         "overrides": [dict(order.overrides) for order in worker.orders],
         "allow_dirty": [order.allow_dirty for order in worker.orders],
     }

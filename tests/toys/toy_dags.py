@@ -3,17 +3,20 @@
 Imported by a DAG file in a process of its own (see tests/unit/orchestration/conftest.py).
 """
 
+import os
+import signal
+import time
 from datetime import timedelta
 from pathlib import Path
 
 from fakes.worker import FakeWorker, passed
-
 from voxmill.errors import CheckpointedAndLeft, DataError, GateRefused, GpuLost
 from voxmill.orchestration import dag as builder
 from voxmill.orchestration import outcome
 
 # The real pauses are there for machines to recover; a toy has nothing to recover from.
 builder.RETRY_DELAY = timedelta(0)
+builder.MARGIN = timedelta(0)
 outcome.COME_BACK_AFTER = dict.fromkeys(outcome.COME_BACK_AFTER, timedelta(0))
 
 FORM = [
@@ -31,10 +34,11 @@ FORM = [
 
 
 def _stage(*upstream: str) -> dict:
-    return {"desc": "A toy.", "upstream": list(upstream), "meta": {"timeout_hours": 1.0}}
+    meta = {"timeout_hours": 1.0, "grace_seconds": 0.0}
+    return {"desc": "A toy.", "upstream": list(upstream), "meta": meta}
 
 
-def recipe(title: str) -> dict:
+def recipe(title: str, resources: dict) -> dict:
     """A recipe of three stages, as pipeline.json has it."""
     return {
         "title": title,
@@ -43,7 +47,7 @@ def recipe(title: str) -> dict:
         "stages": {"ingest": _stage(), "train": _stage("ingest"), "evaluate": _stage("train")},
         "form": FORM,
         "schedule": None,
-        "resources": {},
+        "resources": resources,
     }
 
 
@@ -82,19 +86,43 @@ def bug_always(stage, attempt):
     return passed(stage, attempt)
 
 
+def told_to_stop(stage, attempt):
+    """Airflow's runner sends SIGTERM to the task's process; here that is our own."""
+    if stage == "train" and attempt == 1:
+        os.kill(os.getpid(), signal.SIGTERM)
+        raise CheckpointedAndLeft("Saved step 200.")
+    return passed(stage, attempt)
+
+
+def interrupted(stage, attempt):
+    if stage == "train":
+        raise KeyboardInterrupt
+    return passed(stage, attempt)
+
+
+def too_slow_once(stage, attempt):
+    if stage == "train" and attempt == 1:
+        time.sleep(20)
+    return passed(stage, attempt)
+
+
 WORKERS = {
     "succeeds": FakeWorker(),
     "bad-data": FakeWorker(bad_data),
     "leaves": FakeWorker(leaves_four_times),
     "bug-once": FakeWorker(bug_once),
     "bug-always": FakeWorker(bug_always),
+    "told-to-stop": FakeWorker(told_to_stop),
+    "interrupted": FakeWorker(interrupted),
+    "too-slow": FakeWorker(too_slow_once),
     "refused": FakeWorker(refused),
     "wrong-value": FakeWorker(),
 }
 
 
 def _dags(name: str, worker: FakeWorker) -> dict:
-    snapshot = {"recipes": {name: recipe(f"Toy: {name}")}}
+    needs = {"timeout_hours": 1 / 3600} if name == "too-slow" else {"timeout_hours": None}
+    snapshot = {"recipes": {name: recipe(f"Toy: {name}", needs)}}
     return builder.build_dags(snapshot, Path(), worker=lambda _root: worker)
 
 

@@ -55,7 +55,7 @@ def _dag(recipe: str, entry: Mapping[str, Any], make_worker: Callable[[], Worker
         description=entry["title"],
         doc_md=_doc(recipe, entry),
         tags=["voxmill", entry["family"]],
-        schedule=entry.get("schedule"),
+        schedule=entry["schedule"],
         catchup=False,
         max_active_runs=1,
         params=params(entry["form"]),
@@ -65,7 +65,11 @@ def _dag(recipe: str, entry: Mapping[str, Any], make_worker: Callable[[], Worker
     opening = OpenRun(
         task_id=OPEN, defaults=defaults(entry["form"]), doc_md="Opens the run.", **common
     )
-    stages = {name: _stage_task(name, stage, common) for name, stage in entry["stages"].items()}
+    needs = {key: value for key, value in entry["resources"].items() if value is not None}
+    stages = {
+        name: _stage_task(name, stage, {**stage["meta"], **needs}, common)
+        for name, stage in entry["stages"].items()
+    }
     release = ReleaseRun(
         task_id=RELEASE, doc_md="Tags the run's commit and makes it champion.", **common
     )
@@ -73,13 +77,14 @@ def _dag(recipe: str, entry: Mapping[str, Any], make_worker: Callable[[], Worker
     return dag
 
 
-def _stage_task(name: str, stage: Mapping[str, Any], common: Mapping[str, Any]) -> RunStage:
-    meta = stage.get("meta") or {}
+def _stage_task(
+    name: str, stage: Mapping[str, Any], meta: Mapping[str, Any], common: Mapping[str, Any]
+) -> RunStage:
     queue = {"queue": meta["queue"]} if meta.get("queue") else {}
     return RunStage(
         task_id=name,
         stage=name,
-        doc_md=stage.get("desc") or "",
+        doc_md=stage["desc"],
         execution_timeout=_timeout(meta),
         **queue,
         **common,
@@ -110,12 +115,11 @@ def _connect(
 
 
 def _doc(recipe: str, entry: Mapping[str, Any]) -> str:
-    lines = [f"# {entry['title']}", "", entry.get("description") or "", ""]
+    lines = [f"# {entry['title']}", "", entry["description"], ""]
     lines += ["| stage | what it does |", "|---|---|"]
-    lines += [f"| {name} | {stage.get('desc') or ''} |" for name, stage in entry["stages"].items()]
-    lines += [
-        "",
+    lines += [f"| {name} | {stage['desc']} |" for name, stage in entry["stages"].items()]
+    explained = (
         f"The form changes fields of `recipes/{recipe}.yaml` for one run only. A stage whose "
-        "inputs have not changed is restored and not run again.",
-    ]
-    return "\n".join(lines)
+        "inputs have not changed is restored and not run again."
+    )
+    return "\n".join([*lines, "", explained])

@@ -49,6 +49,7 @@ class RunTask(BaseOperator):  # type: ignore[misc]
             self._at_work.stop_stage()
 
     def _carry_out(self, work: Callable[[Worker], T]) -> T:
+        # Not forgotten afterwards: Airflow calls on_kill only after a timeout has left execute.
         self._at_work = worker = self.make_worker()
         try:
             return work(worker)
@@ -62,8 +63,6 @@ class RunTask(BaseOperator):  # type: ignore[misc]
                 f"Stopped by hand in task {self.task_id!r} of {self.recipe}; the job was asked to "
                 f"save and leave. Go on with `voxmill resume`; `voxmill runs` lists the ids."
             ) from None
-        finally:
-            self._at_work = None
 
     def _key(self, context: Context) -> RunKey:
         return RunKey(recipe=self.recipe, airflow_run_id=context["run_id"])
@@ -126,8 +125,6 @@ class ReleaseRun(RunTask):
 
 def _report(summary: StageSummary) -> None:
     how = "ran" if summary.executed else "was up to date"
-    logger.info(
-        "Stage %s %s in %.1f s: %s", summary.stage, how, summary.seconds, summary.verdict
-    )
+    logger.info("Stage %s %s in %.1f s: %s", summary.stage, how, summary.seconds, summary.verdict)
     for check in summary.failed_checks:
         logger.warning("Failed check: %s", check)

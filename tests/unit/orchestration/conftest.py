@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+# Airflow makes its home when it is imported; a test's is thrown away.
+os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="airflow-of-tests-")
+atexit.register(shutil.rmtree, os.environ["AIRFLOW_HOME"], ignore_errors=True)
 
 TESTS = Path(__file__).resolve().parents[2]
 
@@ -60,6 +67,9 @@ def toy_runs(
         "bug-once",
         "bug-always",
         "refused",
+        "told-to-stop",
+        "interrupted",
+        "too-slow",
         "wrong-value=" + json.dumps({"train.seed": "three"}),
     ]
     return play(toy_project, tmp_path_factory.mktemp("airflow"), wanted)

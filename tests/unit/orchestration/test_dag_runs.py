@@ -105,3 +105,27 @@ def test_the_failed_checks_of_a_refused_gate_are_the_last_lines_of_the_log(toy_r
 def test_the_database_is_made_on_the_first_start(toy_runs):
     """Rule: nobody has to call `airflow db migrate` before the first run."""
     assert toy_runs["migrated"] is True
+
+
+def test_sigterm_asks_the_job_to_save_and_the_task_comes_back(toy_runs):
+    """Rule: a worker that is shut down passes the request on; the next try goes on."""
+    run = toy_runs["told-to-stop"]
+    assert run["asked"]["stopped"] == 1
+    assert run["succeeded"]
+    assert tries(run, "train") == 1
+
+
+def test_a_timeout_asks_the_job_to_save_and_uses_a_retry(toy_runs):
+    """Rule: the recipe's timeout counts, and even then the job may write its checkpoint."""
+    run = toy_runs["too-slow"]
+    assert run["asked"]["stopped"] == 1
+    assert run["succeeded"]
+    assert tries(run, "train") == 2
+
+
+def test_ctrl_c_asks_the_job_to_save_and_says_how_to_go_on(toy_runs):
+    """Rule: a person who stops a run in the terminal loses nothing and is told the remedy."""
+    run = toy_runs["interrupted"]
+    assert run["asked"]["stopped"] == 1
+    assert states(run)["release"] == "upstream_failed"
+    assert "voxmill resume" in run["failed_task"]["reason"]

@@ -1,0 +1,96 @@
+"""The shape of a DAG against the graph that it is made from."""
+
+from datetime import timedelta
+from pathlib import Path
+
+from voxmill.orchestration.dag import build_dags
+
+
+def stage(*upstream, **meta):
+    return {"desc": f"After {upstream}.", "upstream": list(upstream), "meta": meta}
+
+
+def snapshot(**changes):
+    entry = {
+        "title": "A toy",
+        "family": "ctc",
+        "description": "What it is for.",
+        "stages": {
+            "ingest": stage(timeout_hours=2, grace_seconds=30),
+            "verify": stage("ingest"),
+            "prepare": stage("ingest", queue="cpu"),
+            "train": stage("prepare", timeout_hours=2, grace_seconds=60),
+        },
+        "form": [],
+        "schedule": None,
+        "resources": {},
+    }
+    return {"recipes": {"toy": entry | changes}}
+
+
+def toy(**changes):
+    return build_dags(snapshot(**changes), Path())["toy"]
+
+
+def edges(dag):
+    return {(up, task.task_id) for task in dag.tasks for up in task.upstream_task_ids}
+
+
+def test_edges_are_those_of_the_graph_between_open_and_release():
+    """Rule: nothing starts before open, and release waits for every end of the graph."""
+    assert edges(toy()) == {
+        ("open", "ingest"),
+        ("ingest", "verify"),
+        ("ingest", "prepare"),
+        ("prepare", "train"),
+        ("verify", "release"),
+        ("train", "release"),
+    }
+
+
+def test_nothing_starts_by_itself_unless_the_recipe_says_when():
+    """Rule: schedule comes from the recipe; the past is never caught up; one run at a time."""
+    assert toy().schedule is None
+    dag = toy(schedule="0 3 * * 1")
+    assert dag.schedule == "0 3 * * 1"
+    assert dag.catchup is False
+    assert dag.max_active_runs == 1
+
+
+def test_airflow_s_timeout_is_longer_than_the_launcher_s():
+    """Rule: the stage has its hours and its grace before Airflow steps in."""
+    dag = toy()
+    assert dag.task_dict["train"].execution_timeout > timedelta(hours=2, seconds=60)
+    assert dag.task_dict["train"].execution_timeout < timedelta(hours=2, minutes=15)
+    assert dag.task_dict["verify"].execution_timeout is None
+
+
+def test_a_recipe_s_resources_stand_over_the_graph_s():
+    """Rule: a recipe's own timeout counts; what it leaves open stays as it was."""
+    dag = toy(resources={"timeout_hours": 9.0, "gpus": None})
+    assert dag.task_dict["train"].execution_timeout > timedelta(hours=9)
+    assert toy(resources={"timeout_hours": None}).task_dict["ingest"].execution_timeout < timedelta(
+        hours=3
+    )
+
+
+def test_a_stage_goes_to_the_queue_that_its_meta_names():
+    """Rule: which machines a stage may use stands in dvc.yaml."""
+    dag = toy()
+    assert dag.task_dict["prepare"].queue == "cpu"
+    assert dag.task_dict["train"].queue == dag.task_dict["open"].queue
+
+
+def test_a_person_reads_in_the_dag_what_each_stage_does():
+    """Rule: descriptions come from the recipe and from dvc.yaml."""
+    dag = toy()
+    assert "A toy" in dag.doc_md
+    assert "| verify | After ('ingest',). |" in dag.doc_md
+    assert dag.task_dict["verify"].doc_md == "After ('ingest',)."
+    assert dag.tags == {"voxmill", "ctc"}
+
+
+def test_each_recipe_has_its_dag():
+    """Rule: a new recipe in pipeline.json is a new DAG."""
+    two = snapshot()["recipes"] | {"other": snapshot()["recipes"]["toy"]}
+    assert set(build_dags({"recipes": two}, Path())) == {"toy", "other"}
