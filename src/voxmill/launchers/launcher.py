@@ -22,7 +22,8 @@ class StageRun:
     inputs: Mapping[str, Path]
     """Input folders by name, read-only for the stage."""
     out: Path
-    """Folder that the stage fills: `artifacts/<recipe>/<stage>.partial`; renamed by the caller."""
+    """Folder that the stage fills: `artifacts/<recipe>/<stage>.partial`; emptied before a new job
+    starts, renamed by the caller."""
     work: Path
     """`work/<recipe>`: journal, checkpoints, logs, job files; survives tries."""
     grace_seconds: float = 30.0
@@ -37,10 +38,20 @@ class StageResult:
     """How a job ended."""
 
     exit_code: int
-    """As in `voxmill.errors`; 128 + n for a job that died of signal n."""
+    """As in `voxmill.errors`; 124 after the time limit, 128 + n for a job that died of signal n."""
     seconds: float
     attached: bool = False
     """True where the job had been started by an earlier try."""
+    cause: str = ""
+    """What is known beyond the exit code, in words."""
+    log: Path | None = None
+    """What the job said."""
+    max_rss_bytes: int = 0
+    """Peak memory of the job's largest process; 0 where nobody measured."""
+
+
+START_AGAIN = frozenset({75, 76, 124})
+"""Exit codes of jobs that go on from a checkpoint when they are started again."""
 
 
 class Launcher(Protocol):
@@ -51,11 +62,13 @@ class Launcher(Protocol):
     def run(self, stage_run: StageRun) -> StageResult:
         """Runs the stage to its end, passing its log on; attaches to a job that is already there.
 
-        A job of the same run and stage that still runs is attached to; one that has ended and
-        whose result nobody took is collected; else a new job starts.
+        A job of the same run and stage that still runs is attached to. One that has ended and
+        whose result nobody took is collected, unless it has to be started again anyway (it
+        checkpointed and left, ran out of time, was killed). Else a new job starts.
 
         Raises:
-            EngineMissing: The engine, image or GPU is not there.
+            EngineMissing: The engine, image, GPU or disk space is not there.
+            UsageError: A job of the same name runs with another recipe or other inputs.
         """
 
     def attach(self, stage_run: StageRun) -> StageResult | None:
