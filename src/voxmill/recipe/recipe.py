@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
+from voxmill.corpus.config import AuditConfig
 from voxmill.corpus.sources.config import SourceConfig
-from voxmill.families.catalogue import FAMILIES, config_class
+from voxmill.families.catalogue import FAMILIES
 from voxmill.recipe.sections import (
-    AuditConfig,
     EvaluateConfig,
     PackageConfig,
     PrepareConfig,
@@ -35,16 +35,22 @@ SECTIONS = (
     "resources",
 )
 
+if TYPE_CHECKING:
+    FamilyName = str
+else:
+    FamilyName = Literal[tuple(FAMILIES)]  # a new family is allowed as soon as it is catalogued
+
 
 class Recipe(Section):
     """What a user edits: where data comes from, what is trained, what it must reach."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
     """From the file name."""
-    title: str
+    title: str = Field(min_length=1, pattern=r"^[^\n]*$")
     """One line that says what this system does."""
-    family: Literal["ctc"]
-    language: str = "en"
+    family: FamilyName
+    """Kind of model; says what the section `model` takes."""
+    language: str = Field(default="en", pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")
     """BCP 47 code, for model card and normalisation."""
     source: SourceConfig
     audit: AuditConfig = Field(default_factory=AuditConfig)

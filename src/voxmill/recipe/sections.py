@@ -6,52 +6,13 @@ from typing import Literal
 
 from pydantic import Field
 
+from voxmill.corpus.config import SplitConfig
 from voxmill.section import Section
-
-
-class AuditConfig(Section):
-    """Is the data sound? Limits for one recording and for the whole."""
-
-    min_seconds: float = Field(default=0.1, gt=0)
-    """Shorter recordings are rejected."""
-    max_seconds: float = Field(default=60.0, gt=0)
-    """Longer recordings are rejected."""
-    frame_seconds: float = Field(default=0.04, gt=0)
-    """Length of the model's output frame: CTC needs at least labels + repeats of them."""
-    max_rejected_share: float = Field(default=0.1, ge=0, le=1)
-    """Gate: share of the source's utterances that may be rejected."""
-    min_accepted: int = Field(default=10, ge=1)
-    """Gate: fewest utterances to go on with."""
+from voxmill.text.config import TextConfig
 
 
 class VerifyConfig(Section):
     """Do the transcripts match? Nothing to set yet."""
-
-
-class TextConfig(Section):
-    """How transcripts are normalised."""
-
-    case: Literal["lower", "upper", "keep"] = "lower"
-    unicode_form: Literal["NFC", "NFKC"] = "NFKC"
-    strip_punctuation: bool = True
-    """Removes punctuation but for apostrophes inside words; letters with diacritics stay."""
-
-
-class SplitConfig(Section):
-    """Who is trained on and who is tested on; an earlier assignment never moves."""
-
-    by: Literal["hash", "speaker", "subset", "explicit"] = "hash"
-    """`hash`: by utterance id; `speaker`: whole speakers, by hash; `subset` and `explicit`: as
-    `assign` says (by subset name, or by speaker)."""
-    validation_share: float = Field(default=0.1, ge=0, lt=1)
-    test_share: float = Field(default=0.1, ge=0, lt=1)
-    assign: dict[str, str] = Field(default_factory=dict)
-    """Split by subset or speaker: `train`, `validation`, `test` or another test set's name.
-    `explicit` sends those not named to `train` and `validation` by hash."""
-    train_only_parts: list[str] = Field(default_factory=list)
-    """Parts of a mixed source that are never tested on."""
-    salt: str = "voxmill"
-    """Changes every hash; set it once, before the first run."""
 
 
 class PrepareConfig(Section):

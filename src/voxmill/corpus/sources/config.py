@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from voxmill.section import Section
+
+
+NAME_PATTERN = r"(?P<text>[^_/]+)_(?P<speaker>[^_/]+)_[^/]*\.wav"
+"""TEXT_SPEAKER_anything.wav, as the Free Spoken Digit Dataset names its files."""
 
 
 class SyntheticSource(Section):
@@ -32,8 +37,9 @@ class FolderSource(Section):
     kind: Literal["folder"]
     path: str
     """Folder; relative ones start at the project (or at VOXMILL_DATA)."""
-    pattern: str = r"(?P<text>[^_/]+)_(?P<speaker>[^_/]+)_[^/]*\.wav"
-    """Regular expression over the relative path; groups `text`, `speaker`, `subset` are taken."""
+    pattern: str = NAME_PATTERN
+    """Regular expression over the end of the relative path, beginning at any folder or file name;
+    groups `text`, `speaker`, `subset` are taken. With `txt` or `csv` the default names nobody."""
     transcript: Literal["name", "txt", "csv"] = "name"
     """`name`: group `text` of the pattern; `txt`: a .txt beside each recording; `csv`: one
     metadata.csv, `id|text` or `id|text|normalised text` a line as LJSpeech has it."""
@@ -65,3 +71,18 @@ class MixtureSource(Section):
 OneSource = SyntheticSource | FolderSource | LibriSpeechSource
 SourceConfig = Annotated[OneSource | MixtureSource, Field(discriminator="kind")]
 MixtureSource.model_rebuild()
+
+
+def source_paths(config: SourceConfig) -> Mapping[str, str]:
+    """The folders that a source reads, by name of the stage input: `source` or `source.PART`.
+
+    Empty for a source that makes or downloads its data.
+    """
+    if isinstance(config, MixtureSource):
+        return {
+            f"source.{part}": path
+            for part, one in config.parts.items()
+            for path in source_paths(one).values()
+        }
+    path = None if isinstance(config, SyntheticSource) else config.path
+    return {} if path is None else {"source": path}
