@@ -9,13 +9,12 @@ from pydantic import Field
 
 from voxmill.section import Section
 
-
 NAME_PATTERN = r"(?P<text>[^_/]+)_(?P<speaker>[^_/]+)_[^/]*\.wav"
 """TEXT_SPEAKER_anything.wav, as the Free Spoken Digit Dataset names its files."""
 
 
 class SyntheticSource(Section):
-    """Spoken digits from espeak-ng: many voices, speeds and pitches; the same seed, the same data."""
+    """Spoken digits from espeak-ng in many voices, speeds and pitches; one seed, one data set."""
 
     kind: Literal["synthetic"]
     utterances: int = Field(default=3000, ge=1)
