@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import typer
 
+from voxmill.cli import graph, launch
+
 
 def register(app: typer.Typer) -> None:
     """Adds every command to the app."""
+    for command in (graph, launch):
+        command.register(app)

@@ -32,8 +32,8 @@ def read_graphs(root: Path) -> dict[str, Graph]:
         return {recipe: _graph(recipe, stages) for recipe in recipes}
 
 
-def missing_params(root: Path, recipe: str) -> tuple[str, ...]:
-    """Parameters of the recipe's stages that their files do not state, as `file: key`.
+def missing_params(root: Path, recipe: str) -> dict[str, tuple[str, ...]]:
+    """Parameters of the recipe's stages that their files do not state, by file.
 
     DVC runs and commits no stage with a missing parameter, not even where the section would only
     hold defaults: an empty section (`verify: {}`) is enough.
@@ -41,17 +41,14 @@ def missing_params(root: Path, recipe: str) -> tuple[str, ...]:
     Raises:
         UsageError: dvc.yaml or a parameter file cannot be read.
     """
+    missing: dict[str, dict[str, None]] = {}
     with _stages(root) as stages:
-        missing = {
-            f"{dep.def_path}: {key}": None
-            for stage in stages
-            if _recipe_of(stage.addressing) == recipe
-            for dep in stage.deps
-            if hasattr(dep, "params")
-            for key in dep.params
-            if key not in dep.read_params()
-        }
-    return tuple(missing)
+        for stage in stages:
+            if _recipe_of(stage.addressing) == recipe:
+                for dep in (dep for dep in stage.deps if hasattr(dep, "params")):
+                    gaps = dict.fromkeys(key for key in dep.params if key not in dep.read_params())
+                    missing.setdefault(dep.def_path, {}).update(gaps)
+    return {file: tuple(keys) for file, keys in missing.items() if keys}
 
 
 def narrow(path: Path, recipe: str) -> None:
