@@ -1,0 +1,83 @@
+"""Committing a finished stage, and copying it away: data, branch, memory."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from voxmill.pipeline.report import REPORT_FILE
+from voxmill.runs.git import Git, commit_all
+from voxmill.runs.memory import merge_into_main
+from voxmill.runs.opening import push_branch
+from voxmill.runs.project import Project
+from voxmill.runs.run import RUN_FILE, Run
+from voxmill.runs.state import DONE, STATE_FILE, read_state, write_json
+from voxmill.runs.storage import Storage
+
+logger = logging.getLogger(__name__)
+_PUSHED = Path(".git") / "voxmill-pushed.json"
+
+
+def commit_stage(run: Run, stage: str, output: Path) -> str | None:
+    """Commits dvc.lock, memory and state of a stage that has its result; None if that is done."""
+    paths = ("dvc.lock", f"memory/{run.recipe}", STATE_FILE, RUN_FILE)
+    return commit_all(Git(run.folder), paths, _message(run, stage, output))
+
+
+def publish(run: Run, storage: Storage) -> None:
+    """Copies what is new to the DVC remote, the branch to the origin, memory to its main branch.
+
+    Data goes first: whoever sees a commit of the branch can pull what it names. A main branch
+    that does not take the memory is warned about and tried again at the next stage.
+
+    Raises:
+        StorageFailed: The remote does not take the data.
+        OriginUnreachable: The origin does not answer.
+    """
+    _push_data(run, storage)
+    push_branch(run)
+    merge = merge_into_main(Project.of_clone(run.folder), run)
+    if merge.problem:
+        logger.warning("%s", merge.problem)
+
+
+def is_published(run: Run) -> bool:
+    """Whether the origin had the branch as it is now when we pushed last."""
+    git = Git(run.folder)
+    known = f"refs/remotes/origin/{run.branch}"
+    if not git.succeeds("rev-parse", "--verify", "--quiet", known):
+        return False
+    return git.run("rev-parse", "HEAD") == git.run("rev-parse", known)
+
+
+def _push_data(run: Run, storage: Storage) -> None:
+    file = run.folder / _PUSHED
+    pushed: dict[str, str] = json.loads(file.read_text("utf-8")) if file.is_file() else {}
+    done = {name for name, record in read_state(run.folder).items() if record.outcome in DONE}
+    now = {name: value for name, value in storage.outputs().items() if name in done}
+    new = [name for name, value in now.items() if pushed.get(name) != value]
+    if new:
+        storage.push(new)
+        write_json(file, {**pushed, **now})
+
+
+def _message(run: Run, stage: str, output: Path) -> str:
+    record = read_state(run.folder)[stage]
+    verb = "Restore" if record.outcome == "restored" else "Finish"
+    report: Mapping[str, Any] = json.loads((output / REPORT_FILE).read_text("utf-8"))
+    lines = [f"{verb} {stage} of {run.name}", "", f"Verdict: {report.get('verdict')}"]
+    lines += [
+        f"Failed check: {check['name']}: {check['value']}, limit: {check['limit']}"
+        for check in report.get("checks", ())
+        if not check["passed"]
+    ]
+    figures = report.get("figures") or {}
+    lines += [f"{name}: {value}" for name, value in figures.items() if _is_plain(value)]
+    return "\n".join(lines) + "\n"
+
+
+def _is_plain(value: object) -> bool:
+    return isinstance(value, int | float | str) and len(str(value)) < 100

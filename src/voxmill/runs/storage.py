@@ -1,0 +1,251 @@
+"""DVC for one run's clone: what is up to date, what can be fetched, what is kept.
+
+DVC is called in this process: starting it as a command costs half a second each time. What it
+raises is translated here into the errors of voxmill.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import logging
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+from voxmill.errors import EngineMissing, UsageError, VoxmillError
+
+Settled = Literal["unchanged", "restored"]
+_LOCK_TRIES = 8
+
+
+class StorageFailed(VoxmillError):
+    """DVC could not do what it was asked; trying again may help."""
+
+
+class Storage:
+    """The DVC side of a run's clone.
+
+    Args:
+        folder: The clone.
+        recipe: The only recipe in its dvc.yaml.
+    """
+
+    def __init__(self, folder: Path, recipe: str) -> None:
+        with translated(folder):
+            import dvc.logger
+            from dvc.repo import Repo
+
+            dvc.logger.setup(logging.WARNING)
+            self._repo = Repo(str(folder))
+        self.folder = folder
+        self.recipe = recipe
+
+    def close(self) -> None:
+        """Gives DVC's databases back."""
+        self._repo.close()
+
+    def pull_inputs(self, stage: str) -> None:
+        """Brings back the outputs of earlier stages that this one reads and that are missing.
+
+        Raises:
+            StorageFailed: One is in neither cache nor remote.
+        """
+        with self._locked():
+            self._pull_missing(self._repo.index.graph.successors(self._node(stage)))
+
+    def settle(self, stage: str, *, restore: bool = True) -> Settled | None:
+        """Brings the stage's result here without running it, where that can be.
+
+        Args:
+            stage: Name of the stage.
+            restore: Whether a result of another run will do; else only this run's dvc.lock counts.
+
+        Returns:
+            `unchanged`: dvc.lock has the result for the present inputs and settings (files that
+            are missing here come back with `pull`); `restored`: an earlier run had the same
+            inputs and settings; None: the stage has to run, and its inputs are here.
+
+        Raises:
+            StorageFailed: An input is in neither cache nor remote.
+        """
+        with self._locked():
+            node = self._node(stage)
+            before = list(self._repo.index.graph.successors(node))
+            if not node.changed(allow_missing=True, upstream=before):
+                return "unchanged"
+            self._pull_missing(before)
+            if restore and self._restore(node):
+                return "restored"
+            return None
+
+    def outdated(self) -> list[str]:
+        """Stages whose result in dvc.lock is missing or made from other inputs or settings."""
+        with self._locked():
+            graph = self._repo.index.graph
+            return [
+                node.name.partition("@")[0]
+                for node in graph.nodes
+                if node.changed(allow_missing=True, upstream=list(graph.successors(node)))
+            ]
+
+    def pull(self, stage: str) -> None:
+        """Brings back the stage's output where it is missing.
+
+        Raises:
+            StorageFailed: Neither cache nor remote has it.
+        """
+        with self._locked():
+            self._pull_missing([self._node(stage)])
+
+    def remove_output(self, stage: str) -> None:
+        """Removes the stage's output from the checkout; the cache keeps what was committed."""
+        with self._locked():
+            self._node(stage).remove_outs()
+
+    def fingerprint(self, stage: str) -> dict[str, Any]:
+        """What the stage's result depends on now, memory aside: command, settings, input hashes.
+
+        Memory grows when a stage finishes, so it cannot tell whether a result is still wanted.
+        """
+        from dvc.stage.serialize import to_single_stage_lockfile
+
+        with self._locked():
+            node = self._node(stage)
+            node.save_deps(allow_missing=True)
+            entry = to_single_stage_lockfile(node)
+        deps = [dict(dep) for dep in entry["deps"] if not dep["path"].startswith("memory/")]
+        values = {"cmd": entry["cmd"], "params": entry.get("params", {}), "deps": deps}
+        return json.loads(json.dumps(values))  # type: ignore[no-any-return]  # plain, comparable
+
+    def commit(self, stage: str) -> None:
+        """Takes the stage's output into the cache, dvc.lock and the run-cache."""
+        with self._locked():
+            self._keep(self._node(stage))
+
+    def push(self, stages: Sequence[str]) -> None:
+        """Copies the outputs of these stages, and their run-cache entries, to the remote.
+
+        Raises:
+            StorageFailed: The remote does not take them all.
+        """
+        from voxmill.runs.run_cache import push_entry
+
+        with self._locked():
+            self._repo.push(targets=[f"{stage}@{self.recipe}" for stage in stages])
+            for stage in stages:
+                push_entry(self._repo, self._node(stage))
+
+    def outputs(self) -> dict[str, str]:
+        """Content hash of each stage's output as dvc.lock has it; stages without one left out."""
+        with self._locked():
+            return {
+                node.name.partition("@")[0]: " ".join(str(out.hash_info.value) for out in node.outs)
+                for node in self._repo.index.graph.nodes
+                if all(out.hash_info for out in node.outs)
+            }
+
+    def _pull_missing(self, nodes: Iterable[Any]) -> None:
+        missing = [node.addressing for node in nodes if not all(out.exists for out in node.outs)]
+        if missing:
+            self._repo.pull(targets=missing)
+
+    def _restore(self, node: Any) -> bool:
+        from dvc.stage.cache import RunCacheNotFoundError
+
+        from voxmill.runs.run_cache import fetch_entry
+
+        entries = self._repo.stage_cache
+        node.save_deps()
+        try:
+            entries.restore(node, dry=True)
+            elsewhere = False
+        except RunCacheNotFoundError:
+            elsewhere = fetch_entry(self._repo, node)
+            if not elsewhere:
+                return False
+        try:
+            node.remove_outs()
+            entries.restore(node, pull=elsewhere)
+        except RunCacheNotFoundError:  # the remote has the entry, but not all of its files
+            return False
+        self._keep(node)
+        return True
+
+    def _keep(self, node: Any) -> None:
+        node.save()
+        node.commit()
+        node.dump(update_pipeline=False)
+
+    def _node(self, stage: str) -> Any:
+        name = f"{stage}@{self.recipe}"
+        for node in self._repo.index.graph.nodes:
+            if node.addressing == name:
+                return node
+        there = ", ".join(sorted(node.name.partition("@")[0] for node in self._repo.index.graph))
+        raise UsageError(
+            f"Stage {stage!r} of recipe {self.recipe!r} is not in {self.folder / 'dvc.yaml'}. "
+            f"Stages there: {there}."
+        )
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """DVC's lock of this clone; a person's own `dvc` command may hold it for a moment."""
+        from dvc.lock import LockError
+        from dvc.repo import lock_repo
+
+        with translated(self.folder), ExitStack() as stack:
+            for attempt in range(_LOCK_TRIES):
+                try:
+                    stack.enter_context(lock_repo(self._repo))
+                    break
+                except LockError:
+                    if attempt == _LOCK_TRIES - 1:
+                        raise
+                    time.sleep(0.25 * 2**attempt)
+            yield
+
+
+@contextmanager
+def translated(folder: Path) -> Iterator[None]:
+    """Turns DVC's exceptions and a full disk into voxmill's errors.
+
+    Raises:
+        EngineMissing: The disk is full.
+        StorageFailed: Anything else that DVC could not do.
+    """
+    from dvc.exceptions import DvcException
+
+    try:
+        yield
+    except (DvcException, OSError) as error:
+        if is_disk_full(error):
+            raise disk_full(folder) from error
+        if isinstance(error, DvcException):
+            raise StorageFailed(
+                f"DVC in {folder}: {error}. What is committed is safe; start again, or look with "
+                f"`dvc status` in that folder."
+            ) from error
+        raise
+
+
+def is_disk_full(error: BaseException | None) -> bool:
+    """Whether a full disk or quota is the cause, at any depth."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def disk_full(folder: Path) -> EngineMissing:
+    """The error for a full disk."""
+    import shutil
+
+    free = shutil.disk_usage(folder).free
+    return EngineMissing(
+        f"The disk of {folder} is full ({free / 1e6:.1f} MB free). Free some space and start "
+        f"again: finished stages are committed, and the present one goes on where it can."
+    )
