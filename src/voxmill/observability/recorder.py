@@ -1,4 +1,4 @@
-"""The port through which everything tells its figures: one verb, `record`."""
+"""The port through which everything tells its figures: `record`, and `flush` at checkpoints."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Protocol
 
 
 class Recorder(Protocol):
-    """Takes values as they arise; never fails and never blocks the work that it watches."""
+    """Takes values as they arise; never blocks the work that it watches."""
 
     def record(
         self,
@@ -22,6 +22,15 @@ class Recorder(Protocol):
             values: Value by metric name (`voxmill_train_loss`, …).
             step: Optimizer step that the values belong to; 0 where there are no steps.
             labels: Label values by label name (`split`, `artefact`), from closed sets.
+
+        Raises:
+            UncataloguedMetricError: A name or label is not in the catalogue; a mistake in the code.
+        """
+
+    def flush(self) -> None:
+        """Makes everything recorded so far readable by others.
+
+        A checkpoint says "go on from here"; the figures up to it must survive a kill with it.
         """
 
 
@@ -33,6 +42,9 @@ class _Silent:
         step: int,
         labels: Mapping[str, str] | None = None,
     ) -> None:
+        pass
+
+    def flush(self) -> None:
         pass
 
 
@@ -56,3 +68,8 @@ class CompositeRecorder:
         """Passes the values on."""
         for recorder in self._recorders:
             recorder.record(values, step=step, labels=labels)
+
+    def flush(self) -> None:
+        """Flushes each of them."""
+        for recorder in self._recorders:
+            recorder.flush()

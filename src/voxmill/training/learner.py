@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
-BatchT = TypeVar("BatchT", contravariant=True)
-BatchOutT = TypeVar("BatchOutT", covariant=True)
+BatchT_contra = TypeVar("BatchT_contra", contravariant=True)
+BatchT_co = TypeVar("BatchT_co", covariant=True)
 
 
-class Learner(Protocol[BatchT]):
+class Learner(Protocol[BatchT_contra]):
     """Learns from windows of batches and tells how well; owns its model and its optimisers.
 
     The loop counts steps, checkpoints, records and stops. A learner with two optimisers (a GAN)
     keeps both inside.
     """
 
-    def step(self, window: Sequence[BatchT]) -> dict[str, float]:
+    def step(self, window: Sequence[BatchT_contra]) -> dict[str, float]:
         """Makes one optimizer update from an accumulation window of micro-batches.
 
         The gradient equals that of one batch made of the whole window: losses are summed over
@@ -30,7 +30,7 @@ class Learner(Protocol[BatchT]):
             Values of this update by metric name (`loss`, `gradient_norm`, `learning_rate`, …).
         """
 
-    def validate(self, batches: Iterable[BatchT]) -> dict[str, float]:
+    def validate(self, batches: Iterable[BatchT_contra]) -> dict[str, float]:
         """Measures the model on batches without learning from them.
 
         Returns:
@@ -52,13 +52,13 @@ class Learner(Protocol[BatchT]):
         """
 
 
-class BatchSource(Protocol[BatchOutT]):
+class BatchSource(Protocol[BatchT_co]):
     """Gives the batches of one epoch, the same ones in the same order each time it is asked."""
 
     def batch_count(self, epoch: int) -> int:
         """How many micro-batches epoch number `epoch` (from 0) has."""
 
-    def batch(self, epoch: int, position: int) -> BatchOutT:
+    def batch(self, epoch: int, position: int) -> BatchT_co:
         """The micro-batch at `position` of epoch `epoch`; costs the same at every position.
 
         Augmentation draws from a generator seeded by (seed, epoch, utterance), never from global
