@@ -32,6 +32,42 @@ class TrainingKit:
 
 
 @dataclass(frozen=True, kw_only=True)
+class OnnxGraph:
+    """A network as ONNX will hold it."""
+
+    module: Any
+    """A torch module in eval mode; takes `inputs` in order, gives `outputs` in order."""
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    """The first one holds log-probabilities (B, S, tokens), the second valid frames (B,)."""
+    dynamic_axes: Mapping[str, Mapping[int, str]]
+    """Name of each free axis, by input or output name."""
+    example: Callable[[Sequence[Samples]], tuple[Any, ...]]
+    """The module's inputs (torch tensors) for a batch of utterances, padded as in training."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exportable:
+    """A trained model in the pieces that packaging writes to files."""
+
+    network: Any
+    """Has `save_pretrained`: weights and configuration for transformers."""
+    processor: Any
+    """Has `save_pretrained`: front end and tokenizer for transformers."""
+    task: str
+    """Task of `transformers.pipeline`, such as `automatic-speech-recognition`."""
+    summary: str
+    """The model in one sentence, for its card."""
+    graph: OnnxGraph
+    tokenizer: Path
+    """Folder that prepare wrote."""
+    frontend: Mapping[str, int | float]
+    """Settings of the front end that stands before the ONNX graph."""
+    metadata: Mapping[str, str]
+    """What the ONNX file says of itself: vocabulary, front end, blank."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Artefact:
     """A packaged file or folder that can be measured."""
 
@@ -91,10 +127,20 @@ class Family(Protocol):
     ) -> TrainingKit:
         """Builds learner and batches from prepare's output."""
 
-    def package(
-        self, *, checkpoint: Path, prepared: Path, model: BaseModel, out: Path
-    ) -> tuple[Artefact, ...]:
-        """Writes the Hugging Face folder and the ONNX files from a checkpoint folder."""
+    def export(self, *, checkpoint: Path, prepared: Path, model: BaseModel) -> Exportable:
+        """The trained model in pieces; `packaging` writes the Hugging Face and ONNX files.
+
+        Raises:
+            DataError: The checkpoint is damaged or does not fit the model.
+        """
 
     def recogniser(self, artefact: Artefact, *, decoder: str) -> Recogniser:
-        """Opens a packaged artefact for measuring; `decoder` as in `evaluate.decoder`."""
+        """Opens a packaged artefact for measuring.
+
+        Args:
+            artefact: A folder or file of the package; what it needs lies beside it.
+            decoder: `greedy` or `beam` as in `evaluate.decoder`; `beam16` sets a width.
+
+        Raises:
+            UsageError: The family has no artefact or decoder of that name.
+        """

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from typing import Literal
 
 from pydantic import Field
 
-from voxmill.section import Section
+from voxmill.section import Conflict, Section
 
 
 class ConformerEncoder(Section):
@@ -23,6 +25,16 @@ class ConformerEncoder(Section):
     """Mel frames (10 ms each) that become one output frame."""
     subsampling_channels: int = Field(default=32, ge=1)
     dropout: float = Field(default=0.1, ge=0, lt=1)
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """Heads share d_model evenly, its position code has sine and cosine, kernels are odd."""
+        if self.d_model % self.heads or self.d_model % 2:
+            unit = math.lcm(2, self.heads)
+            fitting = unit * max(1, round(self.d_model / unit))
+            allowed = f"even and a multiple of heads ({self.heads}), such as {fitting}"
+            yield Conflict("d_model", str(self.d_model), allowed, others=("heads",))
+        if self.kernel % 2 == 0:
+            yield Conflict("kernel", str(self.kernel), f"an odd number, such as {self.kernel + 1}")
 
 
 class PretrainedEncoder(Section):
@@ -49,8 +61,19 @@ class CtcModelConfig(Section):
     """A log-mel front end, an encoder and a CTC head."""
 
     sample_rate_hz: Literal[8000, 16000] = 16000
-    mel_bins: int = Field(default=80, ge=20)
+    mel_bins: int = Field(default=80, ge=20, le=128)
+    """Bands of the log-mel spectrogram; a multiple of `encoder.subsampling`."""
     encoder: ConformerEncoder | PretrainedEncoder = Field(
         default_factory=ConformerEncoder, discriminator="kind"
     )
     vocabulary: VocabularyConfig = Field(default_factory=VocabularyConfig)
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """Bands survive subsampling."""
+        if not isinstance(self.encoder, ConformerEncoder):
+            return
+        step = self.encoder.subsampling
+        if self.mel_bins % step:
+            allowed = f"a multiple of encoder.subsampling ({step})"
+            others = ("encoder.subsampling",)
+            yield Conflict("mel_bins", str(self.mel_bins), allowed, others=others)

@@ -1,0 +1,120 @@
+"""From log-probabilities to token ids: best path and prefix beam search, in numpy.
+
+Prefix beam search after Hannun et al., "First-Pass Large Vocabulary Continuous Speech Recognition
+using Bi-Directional Recurrent DNNs", 2014, algorithm 1, without a language model, in log space.
+
+Legend: S output frames, V tokens.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+
+from voxmill.errors import UsageError
+from voxmill.text.tokenizer import BLANK_ID
+
+LogProbabilities = npt.NDArray[np.float32]
+Labels = tuple[int, ...]
+
+_DEFAULT_WIDTH = 8
+_NEVER = -math.inf
+_NEGLIGIBLE = -12.0  # a token less likely than e^-12 in a frame extends no prefix
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """A decoder and the name that figures are reported under."""
+
+    name: str
+    """`ctc-greedy`, `ctc-beam8`."""
+    decode: Callable[[LogProbabilities], Labels]
+    """Takes (S, V) log-probabilities, gives token ids without blanks."""
+
+
+def decoder_named(asked: str) -> Decoder:
+    """The decoder of a name: `greedy`, `beam` (8 wide), `beam16`; with or without `ctc-`.
+
+    Raises:
+        UsageError: There is no decoder of that name.
+    """
+    name = asked.removeprefix("ctc-")
+    if name == "greedy":
+        return Decoder("ctc-greedy", greedy)
+    beam = re.fullmatch(r"beam([1-9]\d*)?", name)
+    if beam is None:
+        raise UsageError(
+            f"evaluate.decoder: found {asked!r}; allowed are greedy, beam and beam followed by a "
+            "width, such as beam16."
+        )
+    width = int(beam[1] or _DEFAULT_WIDTH)
+    return Decoder(f"ctc-beam{width}", partial(beam_search, width=width))
+
+
+def greedy(log_probabilities: LogProbabilities) -> Labels:
+    """Best path: the likeliest token of each frame, repeats collapsed, blanks left out."""
+    best = log_probabilities.argmax(axis=-1)
+    changed = np.diff(best, prepend=-1) != 0
+    return tuple(int(token) for token in best[changed] if token != BLANK_ID)
+
+
+def beam_search(log_probabilities: LogProbabilities, *, width: int) -> Labels:
+    """The likeliest labelling, summed over the alignments of the `width` best prefixes.
+
+    Args:
+        log_probabilities: (S, V).
+        width: How many prefixes go on from frame to frame.
+    """
+    beams: dict[Labels, _Prefix] = {(): _Prefix(blank=0.0)}
+    for frame in log_probabilities.astype(np.float64):
+        beams = _widest(_extended(beams, frame), width)
+    return max(beams, key=lambda labels: (beams[labels].total, labels))
+
+
+@dataclass
+class _Prefix:
+    """Log-probability of the alignments of one prefix, by whether they end in a blank."""
+
+    blank: float = _NEVER
+    label: float = _NEVER
+
+    @property
+    def total(self) -> float:
+        return _log_add(self.blank, self.label)
+
+
+def _extended(
+    beams: dict[Labels, _Prefix], frame: npt.NDArray[np.float64]
+) -> dict[Labels, _Prefix]:
+    """Every prefix after one more frame."""
+    tokens = [int(t) for t in np.flatnonzero(frame > _NEGLIGIBLE) if t != BLANK_ID]
+    grown: dict[Labels, _Prefix] = defaultdict(_Prefix)
+    for labels, prefix in beams.items():
+        kept = grown[labels]
+        kept.blank = _log_add(kept.blank, prefix.total + frame[BLANK_ID])
+        if labels:
+            kept.label = _log_add(kept.label, prefix.label + frame[labels[-1]])
+        for token in tokens:
+            # The same label twice needs a blank between: only those alignments may go on.
+            before = prefix.blank if labels and token == labels[-1] else prefix.total
+            longer = grown[(*labels, token)]
+            longer.label = _log_add(longer.label, before + frame[token])
+    return grown
+
+
+def _widest(beams: dict[Labels, _Prefix], width: int) -> dict[Labels, _Prefix]:
+    ranked = sorted(beams.items(), key=lambda item: (-item[1].total, item[0]))
+    return dict(ranked[:width])
+
+
+def _log_add(a: float, b: float) -> float:
+    if a < b:
+        a, b = b, a
+    return a if b == _NEVER else a + math.log1p(math.exp(b - a))

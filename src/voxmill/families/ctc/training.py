@@ -1,0 +1,99 @@
+"""Puts together what the loop needs: network, objective, learner and batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from voxmill.corpus.shards import ShardReader
+from voxmill.corpus.utterance import PreparedUtterance
+from voxmill.errors import DataError
+from voxmill.families.ctc.config import CtcModelConfig
+from voxmill.families.ctc.data import Speech, TrainingBatches, ValidationBatches
+from voxmill.families.ctc.model import build, conformer_of, mel_settings
+from voxmill.families.ctc.objective import CtcObjective
+from voxmill.families.family import TrainingKit
+from voxmill.text.tokenizer import TextTokenizer
+from voxmill.training.config import TrainConfig
+from voxmill.training.randomness import seed_everything
+from voxmill.training.schedule import schedule_for
+from voxmill.training.selection import select
+from voxmill.training.supervised import SupervisedLearner
+
+
+def training_kit(
+    *,
+    prepared: Path,
+    utterances: Sequence[PreparedUtterance],
+    model: CtcModelConfig,
+    train: TrainConfig,
+    stop: Callable[[], bool],
+) -> TrainingKit:
+    """Builds a fresh network (seeded by `train.seed`), its learner and its batches.
+
+    Raises:
+        DataError: A split is empty, or its tokenizer or shards cannot be read.
+        UsageError: The recipe asks for a pretrained encoder, or for fp16 without a GPU.
+    """
+    del stop  # nothing here takes long: takes are drawn and features computed batch by batch
+    tokenizer = TextTokenizer.from_folder(prepared / "tokenizer")
+    chosen = select(_split(utterances, "train"), train, sample_rate_hz=model.sample_rate_hz)
+    if not chosen.utterances:
+        raise DataError(
+            f"Split `train`: all {chosen.skipped} utterances are longer than train.max_seconds "
+            f"{train.max_seconds:g} or train.max_labels {train.max_labels}. Raise them."
+        )
+    heard = _speech(prepared, chosen.utterances, model, tokenizer)
+    batches = TrainingBatches(heard, train)
+    validation = _speech(prepared, _split(utterances, "validation"), model, tokenizer)
+    seed_everything(train.seed)
+    network = build(
+        model, tokens=tokenizer.size, gradient_checkpointing=train.gradient_checkpointing
+    )
+    learner = SupervisedLearner(
+        network,
+        CtcObjective(tokenizer, subsampling=conformer_of(model).subsampling),
+        train,
+        schedule_for(train, batches),
+    )
+    figures = batches.plan(0).figures(0)
+    return TrainingKit(
+        learner=learner,
+        batches=batches,
+        validation=ValidationBatches(validation, train),
+        notes={
+            "parameters": float(sum(p.numel() for p in network.parameters())),
+            "utterances": float(len(chosen.utterances)),
+            "skipped_utterances": float(chosen.skipped),
+            "truncated_utterances": float(chosen.truncated),
+            "padding_share": figures.padding_share,
+            "largest_to_mean_batch": figures.largest_to_mean,
+        },
+    )
+
+
+def _split(utterances: Sequence[PreparedUtterance], name: str) -> list[PreparedUtterance]:
+    found = [utterance for utterance in utterances if utterance.split == name]
+    if not found:
+        raise DataError(
+            f"Split `{name}` is empty: training needs utterances in `train` and in `validation`. "
+            f"Raise prepare.split.validation_share, or name the split in prepare.split.assign."
+        )
+    return found
+
+
+def _speech(
+    prepared: Path,
+    utterances: Sequence[PreparedUtterance],
+    model: CtcModelConfig,
+    tokenizer: TextTokenizer,
+) -> Speech:
+    # BPE marks the start of each word by itself; characters write the space between two words.
+    separator = tokenizer.encode(" ") if model.vocabulary.kind == "character" else ()
+    return Speech(
+        utterances=utterances,
+        reader=ShardReader(prepared / "shards"),
+        mel=mel_settings(model),
+        subsampling=conformer_of(model).subsampling,
+        separator=separator,
+    )
