@@ -1,0 +1,49 @@
+"""A folder for the Hugging Face hub: safetensors, tokenizer, processor and model card.
+
+Nothing in it is pickled and nothing in it is code, so that loading it runs nobody's program.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from voxmill.errors import DataError
+from voxmill.families.family import Exportable
+
+CARD_FILE = "README.md"
+_ALLOWED_SUFFIXES = frozenset({".json", ".jinja", ".md", ".model", ".safetensors", ".txt"})
+
+
+def write_hub_folder(pieces: Exportable, folder: Path, *, card: str) -> None:
+    """Writes everything that one call of `transformers.pipeline` needs.
+
+    Args:
+        pieces: The trained model.
+        folder: Where to write; made where it is missing.
+        card: Text of the model card.
+
+    Raises:
+        DataError: A library wrote a file that is neither weights, JSON nor text.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    pieces.network.save_pretrained(str(folder))
+    pieces.processor.save_pretrained(str(folder))
+    (folder / CARD_FILE).write_text(card, encoding="utf-8")
+    foreign = sorted(
+        str(file.relative_to(folder))
+        for file in folder.rglob("*")
+        if file.is_file() and file.suffix not in _ALLOWED_SUFFIXES
+    )
+    if foreign:
+        raise DataError(
+            f"Hugging Face folder {folder}: expected safetensors, JSON and text only, found "
+            f"{', '.join(foreign)}. Remove what writes them: they may hold pickled code."
+        )
+
+
+def load_pipeline(folder: Path, *, task: str) -> Any:
+    """What a user of the folder calls, and nothing else; runs on the CPU, fetches nothing."""
+    from transformers import pipeline
+
+    return pipeline(task, model=str(folder), device="cpu", local_files_only=True)

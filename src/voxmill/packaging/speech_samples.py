@@ -1,0 +1,79 @@
+"""Real speech to measure a package with: validation utterances, whole or cut to given lengths."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from voxmill.corpus.shards import ShardReader
+from voxmill.corpus.utterance import PreparedUtterance
+from voxmill.errors import DataError
+from voxmill.families.family import Samples
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpeechSamples:
+    """Some utterances of a prepared corpus."""
+
+    utterances: tuple[Samples, ...]
+    sample_rate_hz: int
+
+    def of_lengths(self, seconds: Sequence[float]) -> list[Samples]:
+        """Speech of exactly these lengths: utterances end to end, repeated where they run out."""
+        row = np.concatenate(self.utterances)
+        lengths = [round(length * self.sample_rate_hz) for length in seconds]
+        row = np.resize(row, max(len(row), sum(lengths)))  # repeats from the start
+        ends = np.cumsum(lengths)
+        return [row[end - length : end] for end, length in zip(ends, lengths, strict=True)]
+
+
+def read_speech(
+    prepared: Path,
+    utterances: Sequence[PreparedUtterance],
+    *,
+    sample_rate_hz: int,
+    max_seconds: float,
+) -> SpeechSamples:
+    """The first validation utterances (training ones where there are none) up to a duration.
+
+    Args:
+        prepared: Output folder of prepare.
+        utterances: All of them.
+        sample_rate_hz: Of the shards.
+        max_seconds: Enough to take; at least one utterance is taken.
+
+    Raises:
+        DataError: There is no utterance at all.
+    """
+    validation = [utterance for utterance in utterances if utterance.split == "validation"]
+    chosen = validation or list(utterances)
+    if not chosen:
+        raise DataError(f"Prepared corpus {prepared} holds no utterance. Run prepare.")
+    reader = ShardReader(prepared / "shards")
+    taken: list[Samples] = []
+    seconds = 0.0
+    for utterance in chosen:
+        if taken and seconds + utterance.samples / sample_rate_hz > max_seconds:
+            break
+        taken.append(reader.samples(utterance))
+        seconds += utterance.samples / sample_rate_hz
+    return SpeechSamples(utterances=tuple(taken), sample_rate_hz=sample_rate_hz)
+
+
+def read_utterances(prepared: Path) -> list[PreparedUtterance]:
+    """Every utterance of a prepared corpus, in the order of the file.
+
+    Raises:
+        DataError: The file is missing or a line is no prepared utterance.
+    """
+    file = prepared / "utterances.jsonl"
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+        return [PreparedUtterance.model_validate_json(line) for line in lines]
+    except (OSError, ValueError) as error:
+        raise DataError(f"Prepared utterances {file} cannot be read: {error}. Run prepare.") from (
+            error
+        )

@@ -1,0 +1,1 @@
+"""What the stage package tells about a model."""
