@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Iterator
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from voxmill.section import Section
+from voxmill.section import Conflict, Section
+
+SplitName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
 
 
 class AuditConfig(Section):
@@ -23,6 +26,12 @@ class AuditConfig(Section):
     min_accepted: int = Field(default=10, ge=1)
     """Gate: fewest utterances to go on with."""
 
+    def conflicts(self) -> Iterator[Conflict]:
+        """Some length is left between the two."""
+        if self.min_seconds >= self.max_seconds:
+            allowed = f"less than max_seconds ({self.max_seconds})"
+            yield Conflict("min_seconds", str(self.min_seconds), allowed, others=("max_seconds",))
+
 
 class SplitConfig(Section):
     """Who is trained on and who is tested on; an earlier assignment never moves."""
@@ -32,10 +41,24 @@ class SplitConfig(Section):
     `assign` says (by subset name, or by speaker)."""
     validation_share: float = Field(default=0.1, ge=0, lt=1)
     test_share: float = Field(default=0.1, ge=0, lt=1)
-    assign: dict[str, str] = Field(default_factory=dict)
+    assign: dict[str, SplitName] = Field(default_factory=dict)
     """Split by subset or speaker: `train`, `validation`, `test` or another test set's name.
     Those not named go to `train` and `validation` by hash."""
     train_only_parts: list[str] = Field(default_factory=list)
     """Parts of a mixed source that are trained on only, such as synthetic speech."""
     salt: str = "voxmill"
     """Changes every hash; set it once, before the first run."""
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """Something is left to train on, and assignments are there where they are read."""
+        if self.validation_share + self.test_share >= 1:
+            found = f"{self.validation_share} with test_share {self.test_share}"
+            allowed = "less than 1 together, or nothing is left to train on"
+            yield Conflict("validation_share", found, allowed, others=("test_share",))
+        told = self.by in ("subset", "explicit")
+        if told and not self.assign:
+            allowed = "a split for each name, such as `dev-clean: test`"
+            yield Conflict("assign", f"nothing, with by: {self.by}", allowed, others=("by",))
+        if self.assign and not told:
+            found = f"assignments, which by: {self.by} does not read"
+            yield Conflict("assign", found, "only with by: subset or explicit", others=("by",))

@@ -1,14 +1,19 @@
-"""The sections that only stages read: audit, verify, prepare, probe, package, evaluate, and so on."""
+"""The sections that only stages read: verify, prepare, probe, package, evaluate, and so on."""
 
 from __future__ import annotations
 
-from typing import Literal
+import re
+from collections.abc import Iterator
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from voxmill.corpus.config import SplitConfig
-from voxmill.section import Section
+from voxmill.section import Conflict, Section
 from voxmill.text.config import TextConfig
+
+ArtefactName = Literal["hf", "onnx-fp32", "onnx-int8"]
+_CRON_FIELD = re.compile(r"^[0-9A-Za-z*/,#?-]+$")
 
 
 class VerifyConfig(Section):
@@ -40,7 +45,9 @@ class PackageConfig(Section):
     """Gate: largest difference of a log-probability between PyTorch and ONNX fp32."""
     min_int8_agreement: float = Field(default=0.97, ge=0, le=1)
     """Gate: share of frames on which ONNX int8 picks the same token as PyTorch."""
-    parity_seconds: list[float] = Field(default_factory=lambda: [0.5, 1.3, 3.0, 7.9])
+    parity_seconds: list[Annotated[float, Field(gt=0)]] = Field(
+        default=[0.5, 1.3, 3.0, 7.9], min_length=1
+    )
     """Lengths that parity is measured at."""
     licence: str = "other"
     """Licence of the released model, as a Hugging Face licence id."""
@@ -63,15 +70,25 @@ class EvaluateConfig(Section):
 
     decoder: Literal["greedy", "beam"] = "greedy"
     beam_width: int = Field(default=8, ge=1)
-    artefacts: list[Literal["hf", "onnx-fp32", "onnx-int8"]] = Field(
-        default_factory=lambda: ["hf", "onnx-fp32", "onnx-int8"]
-    )
-    main_artefact: Literal["hf", "onnx-fp32", "onnx-int8"] = "onnx-fp32"
+    artefacts: list[ArtefactName] = Field(default=["hf", "onnx-fp32", "onnx-int8"], min_length=1)
+    main_artefact: ArtefactName = "onnx-fp32"
     """The one whose figures stand for the release."""
     bootstrap_samples: int = Field(default=1000, ge=100)
     max_utterances: int | None = Field(default=None, ge=1)
     """Measure at most so many of each test set (the first in hash order)."""
     gates: EvaluateGates = Field(default_factory=EvaluateGates)
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """What figures and gates stand on is measured."""
+        measured = ", ".join(self.artefacts)
+        if self.main_artefact not in self.artefacts:
+            allowed = f"one of artefacts ({measured})"
+            yield Conflict("main_artefact", self.main_artefact, allowed, others=("artefacts",))
+        difference = self.gates.int8_wer_difference
+        if difference is not None and not {"onnx-fp32", "onnx-int8"} <= set(self.artefacts):
+            allowed = f"only with onnx-fp32 and onnx-int8 among artefacts ({measured})"
+            others = ("artefacts",)
+            yield Conflict("gates.int8_wer_difference", str(difference), allowed, others=others)
 
 
 class ScheduleConfig(Section):
@@ -79,6 +96,13 @@ class ScheduleConfig(Section):
 
     cron: str | None = None
     """Cron expression in UTC; None: only by hand."""
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """Five fields; what each of them may say is for Airflow to know."""
+        parts = ("* * * * *" if self.cron is None else self.cron).split()
+        if len(parts) != 5 or not all(_CRON_FIELD.match(part) for part in parts):
+            allowed = "minute hour day month weekday in UTC, such as `0 3 * * 1`, or null"
+            yield Conflict("cron", repr(self.cron), allowed)
 
 
 class ResourcesConfig(Section):

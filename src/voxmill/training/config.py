@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -12,7 +12,7 @@ from voxmill.section import Section
 class AugmentConfig(Section):
     """Distortions of training audio; each utterance draws its own from (seed, epoch, utterance)."""
 
-    speed: list[float] = Field(default_factory=lambda: [1.0])
+    speed: list[Annotated[float, Field(gt=0)]] = Field(default=[1.0], min_length=1)
     """Playback rates to draw from; 1.1 is faster and higher, 0.9 slower and lower."""
     noise_probability: float = Field(default=0.0, ge=0, le=1)
     """Share of utterances that get white or pink noise."""
@@ -68,7 +68,7 @@ class TrainConfig(Section):
     """None: at each evaluation."""
     keep_checkpoints: int = Field(default=3, ge=1)
     """The last so many stay, besides the best."""
-    watch: str = "wer"
+    watch: Literal["wer", "cer", "loss"] = "wer"
     """Validation metric that picks the best checkpoint and stops early; lower is better."""
     patience: int | None = Field(default=None, ge=1)
     """Evaluations without a better value after which to stop."""

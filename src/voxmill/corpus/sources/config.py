@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from voxmill.section import Section
+from voxmill.section import Conflict, Section
 
 NAME_PATTERN = r"(?P<text>[^_/]+)_(?P<speaker>[^_/]+)_[^/]*\.wav"
 """TEXT_SPEAKER_anything.wav, as the Free Spoken Digit Dataset names its files."""
+
+PartName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
 
 
 class SyntheticSource(Section):
@@ -29,6 +32,14 @@ class SyntheticSource(Section):
     max_words_per_minute: int = Field(default=240, le=450)
     seed: int = Field(default=1, ge=0)
 
+    def conflicts(self) -> Iterator[Conflict]:
+        """Ranges run upwards."""
+        for unit in ("words", "words_per_minute"):
+            low, high = getattr(self, f"min_{unit}"), getattr(self, f"max_{unit}")
+            if low > high:
+                allowed = f"at most max_{unit} ({high})"
+                yield Conflict(f"min_{unit}", str(low), allowed, others=(f"max_{unit}",))
+
 
 class FolderSource(Section):
     """A folder of recordings with the transcript in the file name or in a sidecar."""
@@ -45,6 +56,19 @@ class FolderSource(Section):
     spell: dict[str, str] = Field(default_factory=dict)
     """Transcripts to write out, such as `"0": zero`; others stay as they are."""
 
+    def conflicts(self) -> Iterator[Conflict]:
+        """The pattern gives the transcript where it is asked to."""
+        try:
+            groups = re.compile(self.pattern).groupindex
+        except re.error as error:
+            found = f"{self.pattern}, which is no regular expression ({error})"
+            yield Conflict("pattern", found, "a regular expression as Python reads it")
+            return
+        if self.transcript == "name" and "text" not in groups:
+            allowed = "one with (?P<text>…), or transcript: txt or csv"
+            found = f"{self.pattern}, which has no group `text`"
+            yield Conflict("pattern", found, allowed, others=("transcript",))
+
 
 class LibriSpeechSource(Section):
     """A corpus in LibriSpeech's layout: SUBSET/SPEAKER/CHAPTER/*.flac with one .trans.txt each."""
@@ -54,16 +78,28 @@ class LibriSpeechSource(Section):
     """Folder that holds the subsets (or a folder `LibriSpeech` with them)."""
     url: str | None = None
     """Archive to download instead (.tar.gz); `sha256` must then be given."""
-    sha256: str | None = None
+    sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
     subsets: list[str] = Field(default_factory=list)
     """Subsets to take; all where empty."""
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """One place, and an archive with its hash."""
+        if (self.path is None) == (self.url is None):
+            found = "neither path nor url" if self.path is None else "both path and url"
+            allowed = "either path (a folder) or url with sha256 (an archive)"
+            yield Conflict("path", found, allowed, others=("url",))
+        if self.url is not None and self.sha256 is None:
+            allowed = "the SHA-256 of what url gives: an archive is trusted by its hash"
+            yield Conflict("sha256", "nothing", allowed, others=("url",))
+        if self.url is None and self.sha256 is not None:
+            yield Conflict("sha256", "a hash without an archive", "only with url", others=("url",))
 
 
 class MixtureSource(Section):
     """Several sources as one; each utterance keeps the name of its part."""
 
     kind: Literal["mixture"]
-    parts: dict[str, Annotated[OneSource, Field(discriminator="kind")]]
+    parts: dict[PartName, Annotated[OneSource, Field(discriminator="kind")]] = Field(min_length=1)
     """Source by part name."""
 
 

@@ -1,0 +1,40 @@
+"""Rules between sections; those within one stand in its class (`Section.conflicts`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from voxmill.corpus.sources.config import MixtureSource
+from voxmill.recipe.recipe import Recipe
+from voxmill.section import Conflict
+
+HOP_SECONDS = 0.01
+"""Step of the log-mel front end that every family shares."""
+
+
+def conflicts_between_sections(recipe: Recipe) -> Iterator[Conflict]:
+    """Every contradiction between sections that are valid one by one."""
+    yield from _frame_length(recipe)
+    yield from _train_only_parts(recipe)
+
+
+def _frame_length(recipe: Recipe) -> Iterator[Conflict]:
+    subsampling = getattr(getattr(recipe.model, "encoder", None), "subsampling", None)
+    if subsampling is None:
+        return
+    wanted = round(HOP_SECONDS * subsampling, 6)
+    found = recipe.audit.frame_seconds
+    if abs(found - wanted) > 1e-9:
+        other = "model.encoder.subsampling"
+        allowed = f"{wanted} ({HOP_SECONDS} s hop x {other} {subsampling})"
+        yield Conflict("audit.frame_seconds", str(found), allowed, others=(other,))
+
+
+def _train_only_parts(recipe: Recipe) -> Iterator[Conflict]:
+    source = recipe.source
+    known = tuple(source.parts) if isinstance(source, MixtureSource) else ()
+    unknown = [part for part in recipe.prepare.split.train_only_parts if part not in known]
+    if unknown:
+        names = ", ".join(known) or "none: the source is not a mixture"
+        field, found = "prepare.split.train_only_parts", ", ".join(unknown)
+        yield Conflict(field, found, f"parts of the source ({names})", others=("source",))
