@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from voxmill.orchestration.worker import ReleaseSummary, RunKey, RunOrder, StageSummary
+from voxmill.orchestration.worker import ReleaseSummary, RunOrder, StageSummary
 
 
 def passed(stage: str, attempt: int) -> StageSummary:
@@ -31,13 +31,13 @@ class FakeWorker:
         self.orders.append(order)
         return "toy-run"
 
-    def run_stage(self, key: RunKey, stage: str) -> StageSummary:
+    def run_stage(self, order: RunOrder, stage: str) -> StageSummary:
         self.calls.append(stage)
         return self.handler(stage, self.calls.count(stage))
 
     def stop_stage(self) -> None:
         self.stopped += 1
 
-    def release(self, key: RunKey) -> ReleaseSummary:
+    def release(self, order: RunOrder) -> ReleaseSummary:
         self.calls.append("release")
-        return ReleaseSummary(tag=f"{key.recipe}@v0.1.0", fresh=True, figures={"wer": 0.02})
+        return ReleaseSummary(tag=f"{order.recipe}@v0.1.0", fresh=True, figures={"wer": 0.02})

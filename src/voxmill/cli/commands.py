@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import typer
 
-from voxmill.cli import graph, launch
+from voxmill.cli import demo, graph, launch
 
 
 def register(app: typer.Typer) -> None:
     """Adds every command to the app."""
-    for command in (graph, launch):
+    for command in (demo, graph, launch):
         command.register(app)

@@ -61,10 +61,13 @@ def _dag(recipe: str, entry: Mapping[str, Any], make_worker: Callable[[], Worker
         params=params(entry["form"]),
         default_args={"retries": RETRIES, "retry_delay": RETRY_DELAY},
     )
-    common = {"dag": dag, "recipe": recipe, "worker": make_worker}
-    opening = OpenRun(
-        task_id=OPEN, defaults=defaults(entry["form"]), doc_md="Opens the run.", **common
-    )
+    common = {
+        "dag": dag,
+        "recipe": recipe,
+        "worker": make_worker,
+        "form_defaults": defaults(entry["form"]),
+    }
+    opening = OpenRun(task_id=OPEN, doc_md="Opens the run: a clone with its own branch.", **common)
     needs = {key: value for key, value in entry["resources"].items() if value is not None}
     stages = {
         name: _stage_task(name, stage, {**stage["meta"], **needs}, common)

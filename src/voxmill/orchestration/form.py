@@ -11,6 +11,9 @@ from pydantic import JsonValue
 ALLOW_DIRTY = "run.allow_dirty"
 """The one field that is not the recipe's."""
 
+NOT_FOR_ONE_RUN = frozenset({"schedule"})
+"""Sections that say when runs start; a run that is being started has nothing to ask there."""
+
 _DIRTY_SCHEMA: dict[str, JsonValue] = {
     "type": "boolean",
     "default": False,
@@ -27,7 +30,11 @@ def params(form: Sequence[Mapping[str, Any]]) -> dict[str, Param]:
         form: The recipe's form in pipeline.json: entries with `key`, `section` and `schema`, a
             JSON schema with the recipe's own value as `default`.
     """
-    entries = {entry["key"]: _param(entry["schema"], entry["section"]) for entry in form}
+    entries = {
+        entry["key"]: _param(entry["schema"], entry["section"])
+        for entry in form
+        if entry["section"] not in NOT_FOR_ONE_RUN
+    }
     return {**entries, ALLOW_DIRTY: _param(_DIRTY_SCHEMA, "run")}
 
 

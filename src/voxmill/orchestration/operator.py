@@ -9,13 +9,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowFailException
 from pydantic import JsonValue
 
-from voxmill.errors import VoxmillError
+from voxmill.errors import CheckpointedAndLeft, VoxmillError
 from voxmill.orchestration.form import ALLOW_DIRTY, chosen
-from voxmill.orchestration.outcome import COME_BACK_AFTER, airflow_exception
-from voxmill.orchestration.worker import RunKey, RunOrder, StageSummary, Worker
+from voxmill.orchestration.outcome import COME_BACK_AFTER, FailedForGood, airflow_exception
+from voxmill.orchestration.worker import RunOrder, StageSummary, Worker
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -31,11 +30,20 @@ class RunTask(BaseOperator):  # type: ignore[misc]
         recipe: Name of the recipe; also the DAG's id.
         worker: Makes the worker. Called inside the task only, so that a DAG file is read without
             DVC and git.
+        form_defaults: The form's values where nobody changes anything.
     """
 
-    def __init__(self, *, recipe: str, worker: Callable[[], Worker], **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        recipe: str,
+        worker: Callable[[], Worker],
+        form_defaults: Mapping[str, JsonValue],
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.recipe = recipe
+        self.form_defaults = dict(form_defaults)
         self.make_worker = worker
         self._at_work: Worker | None = None
 
@@ -59,34 +67,28 @@ class RunTask(BaseOperator):  # type: ignore[misc]
             raise airflow_exception(error, now=datetime.now(UTC)) from None
         except KeyboardInterrupt:
             self.on_kill()
-            raise AirflowFailException(
+            raise FailedForGood(
                 f"Stopped by hand in task {self.task_id!r} of {self.recipe}; the job was asked to "
-                f"save and leave. Go on with `voxmill resume`; `voxmill runs` lists the ids."
+                f"save and leave. Go on with `voxmill resume`; `voxmill runs` lists the ids.",
+                CheckpointedAndLeft.exit_code,
             ) from None
 
-    def _key(self, context: Context) -> RunKey:
-        return RunKey(recipe=self.recipe, airflow_run_id=context["run_id"])
+    def _order(self, context: Context) -> RunOrder:
+        conf = context["dag_run"].conf or {}
+        return RunOrder(
+            recipe=self.recipe,
+            airflow_run_id=context["run_id"],
+            overrides=chosen(conf, self.form_defaults),
+            allow_dirty=bool(conf.get(ALLOW_DIRTY, False)),
+        )
 
 
 class OpenRun(RunTask):
-    """Opens the run with what the form changed.
-
-    Args:
-        defaults: The form's values where nobody changes anything.
-    """
-
-    def __init__(self, *, defaults: Mapping[str, JsonValue], **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.defaults = dict(defaults)
+    """Opens the run with what the form changed."""
 
     def execute(self, context: Context) -> dict[str, JsonValue]:
         """Opens the run; gives its id and its overrides as XCom."""
-        conf = context["dag_run"].conf or {}
-        order = RunOrder(
-            key=self._key(context),
-            overrides=chosen(conf, self.defaults),
-            allow_dirty=bool(conf.get(ALLOW_DIRTY, False)),
-        )
+        order = self._order(context)
         run = self._carry_out(lambda worker: worker.open(order))
         logger.info("Run %s of %s is open; overrides: %s", run, self.recipe, order.overrides)
         return {"run": run, "overrides": dict(order.overrides)}
@@ -105,8 +107,8 @@ class RunStage(RunTask):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Runs the stage; gives its summary as XCom, and names failed checks last in the log."""
-        key = self._key(context)
-        summary = self._carry_out(lambda worker: worker.run_stage(key, self.stage))
+        order = self._order(context)
+        summary = self._carry_out(lambda worker: worker.run_stage(order, self.stage))
         _report(summary)
         return {**asdict(summary), "failed_checks": list(summary.failed_checks)}
 
@@ -116,8 +118,8 @@ class ReleaseRun(RunTask):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Releases; gives tag and figures as XCom."""
-        key = self._key(context)
-        summary = self._carry_out(lambda worker: worker.release(key))
+        order = self._order(context)
+        summary = self._carry_out(lambda worker: worker.release(order))
         words = "Released as %s" if summary.fresh else "Already released as %s: same outputs"
         logger.info(words, summary.tag)
         return asdict(summary)

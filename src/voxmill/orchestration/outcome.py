@@ -24,6 +24,22 @@ COME_BACK_AFTER: dict[int, timedelta] = {
 }
 
 
+class FailedForGood(AirflowFailException):  # type: ignore[misc]
+    """A task that fails at once: its exit code asks for a person."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        self.exit_code = exit_code
+        super().__init__(message)
+
+
+class FailedForNow(AirflowException):  # type: ignore[misc]
+    """A task that may use a retry: what stopped it may pass by itself."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        self.exit_code = exit_code
+        super().__init__(message)
+
+
 def airflow_exception(error: VoxmillError, *, now: datetime) -> AirflowException:
     """The exception that makes Airflow do what the error's exit code asks for.
 
@@ -35,5 +51,5 @@ def airflow_exception(error: VoxmillError, *, now: datetime) -> AirflowException
         return AirflowRescheduleException(now + COME_BACK_AFTER[error.exit_code])
     message = f"{error} [exit code {error.exit_code}]"
     if error.exit_code in FAIL_AT_ONCE:
-        return AirflowFailException(message)
-    return AirflowException(message)
+        return FailedForGood(message, error.exit_code)
+    return FailedForNow(message, error.exit_code)

@@ -29,6 +29,8 @@ class TaskEnd:
     seconds: float
     reason: str = ""
     """What the task raised; empty unless it failed."""
+    exit_code: int = 0
+    """As in `voxmill.errors`; 1 where the task failed of anything else."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,16 +97,7 @@ def rehearse(dag: DAG, conf: Mapping[str, JsonValue]) -> DagRunEnd:
         run = dag.test(run_conf=dict(conf) or None)
     except ParamValidationError as error:
         raise UsageError(f"DAG {dag.dag_id}: {error}") from error
-    ends = [
-        TaskEnd(
-            task=one.task_id,
-            state=str(one.state),
-            tries=one.try_number,
-            seconds=one.duration or 0.0,
-            reason=listener.reasons.get(one.task_id, "") if str(one.state) == "failed" else "",
-        )
-        for one in sorted(run.get_task_instances(), key=_started)
-    ]
+    ends = [_end(one, listener.errors) for one in sorted(run.get_task_instances(), key=_started)]
     return DagRunEnd(
         dag=dag.dag_id,
         airflow_run_id=run.run_id,
@@ -118,16 +111,28 @@ class _Listener:
     """Hears what a DAG run in this process would otherwise only log or keep as XCom."""
 
     def __init__(self) -> None:
-        self.reasons: dict[str, str] = {}
+        self.errors: dict[str, BaseException] = {}
         self.results: dict[str, Mapping[str, Any]] = {}
 
     def failed(self, context: Context) -> None:
-        error = context.get("exception")
-        self.reasons[context["ti"].task_id] = str(error) or type(error).__name__
+        self.errors[context["ti"].task_id] = context["exception"]
 
     def succeeded(self, context: Context) -> None:
         task = context["ti"].task_id
         self.results[task] = context["ti"].xcom_pull(task_ids=task)
+
+
+def _end(instance: Any, errors: Mapping[str, BaseException]) -> TaskEnd:
+    failed = str(instance.state) == "failed"
+    error = errors.get(instance.task_id) if failed else None
+    return TaskEnd(
+        task=instance.task_id,
+        state=str(instance.state),
+        tries=instance.try_number,
+        seconds=instance.duration or 0.0,
+        reason="" if error is None else str(error) or type(error).__name__,
+        exit_code=getattr(error, "exit_code", 1) if failed else 0,
+    )
 
 
 def _started(instance: Any) -> tuple[bool, str]:

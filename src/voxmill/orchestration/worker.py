@@ -10,19 +10,12 @@ from pydantic import JsonValue
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunKey:
-    """Which run of which recipe, as Airflow names it."""
+class RunOrder:
+    """Which run is meant, and what a person or the schedule asked of it; the same in each task."""
 
     recipe: str
     airflow_run_id: str
     """Such as `manual__2026-11-21T03:00:00+00:00`; the run's own id is made from it."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunOrder:
-    """What a person, or the schedule, asked for."""
-
-    key: RunKey
     overrides: Mapping[str, JsonValue] = field(default_factory=dict)
     """Recipe fields by `section.key`; only those that differ from the recipe."""
     allow_dirty: bool = False
@@ -63,7 +56,7 @@ class Worker(Protocol):
             UsageError: An override is unknown or wrong, or the checkout has uncommitted code.
         """
 
-    def run_stage(self, key: RunKey, stage: str) -> StageSummary:
+    def run_stage(self, order: RunOrder, stage: str) -> StageSummary:
         """Brings the stage up to date: restores, attaches or runs.
 
         Raises:
@@ -73,7 +66,7 @@ class Worker(Protocol):
     def stop_stage(self) -> None:
         """Asks the stage that `run_stage` waits for to save and leave; returns at once."""
 
-    def release(self, key: RunKey) -> ReleaseSummary:
+    def release(self, order: RunOrder) -> ReleaseSummary:
         """Releases the finished run, unless the champion already has the same outputs.
 
         Raises:

@@ -31,6 +31,12 @@ def test_a_field_keeps_its_rules_its_default_and_its_help():
     assert seed.schema == {"type": "integer", "minimum": 0, "section": "train"}
 
 
+def test_the_schedule_is_not_asked_of_a_run_that_starts_now():
+    """Rule: a form holds only what can change the run that it starts."""
+    cron = {"key": "schedule.cron", "section": "schedule", "schema": {"default": None}}
+    assert set(params([*FORM, cron])) == {*defaults(FORM), ALLOW_DIRTY}
+
+
 def test_every_field_may_be_left_as_it_is():
     """Rule: nothing in the form is required; each default keeps the field's own rules."""
     for key, param in params(FORM).items():

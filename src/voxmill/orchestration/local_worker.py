@@ -1,0 +1,95 @@
+"""The worker that carries tasks out from this machine's checkout; brings DVC and git in."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from voxmill.launchers.catalogue import launcher_name, load_launcher
+from voxmill.launchers.launcher import Launcher
+from voxmill.orchestration.worker import ReleaseSummary, RunOrder, StageSummary
+from voxmill.pipeline.recipe_file import read_recipe_file
+from voxmill.pipeline.report import read_report
+from voxmill.runs import execution
+from voxmill.runs.listing import Lister, list_in_workshop
+from voxmill.runs.opening import RunOptions, open_run
+from voxmill.runs.project import Project
+from voxmill.runs.release import release
+from voxmill.runs.run import Run
+from voxmill.runs.state import StageRecord, read_state
+
+
+class LocalWorker:
+    """Opens runs in this machine's `VOXMILL_HOME` and launches stages from there.
+
+    Args:
+        project_root: The checkout that runs are cloned from.
+        launcher: Where stages run; by default as the recipe, then `VOXMILL_LAUNCHER`, say.
+        lister: Validates the recipe and lists its source.
+    """
+
+    def __init__(
+        self,
+        project_root: Path,
+        *,
+        launcher: Launcher | None = None,
+        lister: Lister = list_in_workshop,
+    ) -> None:
+        self._root = project_root
+        self._launcher = launcher
+        self._lister = lister
+        self._at_work: tuple[Run, str, Launcher] | None = None
+
+    def open(self, order: RunOrder) -> str:
+        """Opens the run; see the port."""
+        return self._run(order).id
+
+    def run_stage(self, order: RunOrder, stage: str) -> StageSummary:
+        """Brings the stage up to date; see the port."""
+        run = self._run(order)
+        launcher = self._launcher or _launcher_of(run)
+        self._at_work = (run, stage, launcher)
+        state = execution.run_stage(run, stage, launcher)
+        record = read_state(run.folder)[stage]
+        return StageSummary(
+            stage=stage,
+            verdict=record.verdict,
+            seconds=record.seconds,
+            executed=state == "executed",
+            failed_checks=_failed_checks(run, stage, record),
+        )
+
+    def stop_stage(self) -> None:
+        """Asks the running stage to save and leave; see the port."""
+        if self._at_work is not None:
+            execution.stop_stage(*self._at_work)
+
+    def release(self, order: RunOrder) -> ReleaseSummary:
+        """Releases the run; see the port."""
+        project = self._project()
+        found = release(project, self._run(order))
+        return ReleaseSummary(tag=found.tag, fresh=found.fresh, figures=found.figures)
+
+    def _project(self) -> Project:
+        return Project.find(self._root, os.environ)
+
+    def _run(self, order: RunOrder) -> Run:
+        """The run, from this machine, from the origin or new: any machine may take any task."""
+        options = RunOptions(
+            overrides=order.overrides,
+            airflow_run_id=order.airflow_run_id,
+            allow_dirty=order.allow_dirty,
+        )
+        return open_run(self._project(), order.recipe, options, self._lister)
+
+
+def _launcher_of(run: Run) -> Launcher:
+    resources = read_recipe_file(run.recipe_file).get("resources") or {}
+    return load_launcher(launcher_name(None, resources))
+
+
+def _failed_checks(run: Run, stage: str, record: StageRecord) -> tuple[str, ...]:
+    if record.verdict != "failed":
+        return ()
+    report = read_report(run.output(stage))
+    return tuple(f"{stage}: {check.line()}" for check in report.failed_checks)
