@@ -1,0 +1,26 @@
+"""The released figures on their way to dashboards."""
+
+from __future__ import annotations
+
+from voxmill.observability.recorder import Recorder
+from voxmill.stages.evaluation.results import Results
+
+
+def record_results(recorder: Recorder, results: Results) -> None:
+    """Records error rates and speed by test set and artefact, and sizes by artefact."""
+    for measurement in results.measurements:
+        recorder.record(
+            {
+                "voxmill_release_wer_ratio": measurement.score.wer,
+                "voxmill_release_cer_ratio": measurement.score.cer,
+                "voxmill_release_real_time_ratio": measurement.real_time_factor,
+            },
+            step=0,
+            labels={"split": measurement.test_set, "artefact": measurement.artefact.name},
+        )
+    for name, artefact in results.artefacts.items():
+        recorder.record(
+            {"voxmill_release_artefact_bytes": float(artefact.bytes)},
+            step=0,
+            labels={"artefact": name},
+        )
