@@ -104,22 +104,26 @@ class ProcessLauncher:
         if record is None:
             return None
         same = record.run == stage_run.run and record.fingerprint == fingerprint(stage_run)
-        if record.warden.alive:
-            if not same:
-                raise UsageError(_other_job(stage_run, record))
+        running = record.warden.alive and files.outcome(record.attempt) is None
+        if running and not same:
+            raise UsageError(_other_job(stage_run, record))
+        if running:
             self._emit(_greeting(record, files))
-            return _Rejoined(self._follow(files, record, attached=True), live=True)
-        if files.ended(record.attempt) is not None:
-            result = self._follow(files, record, attached=True)
-            return _Rejoined(result, live=False) if same else None
-        taken = files.taken_result(record.attempt)
-        if taken is None:
+        elif files.outcome(record.attempt) is None:
             self._bury(files, record)
             return None
-        if same and taken.exit_code == 0 and (stage_run.out / "report.json").is_file():
-            # Whoever took the result died before the output had its final name.
-            return _Rejoined(_stage_result(taken, record, attached=True), live=False)
-        return None
+        elif files.ended(record.attempt) is None:
+            return self._unfinished(stage_run, files, record) if same else None
+        result = self._follow(files, record, attached=True)
+        return _Rejoined(result, live=running) if same else None
+
+    @staticmethod
+    def _unfinished(stage_run: StageRun, files: JobFiles, record: JobRecord) -> _Rejoined | None:
+        """A good result whose taker died before the output had its final name."""
+        taken = files.taken_result(record.attempt)
+        if taken is None or taken.exit_code != 0 or not (stage_run.out / "report.json").is_file():
+            return None
+        return _Rejoined(_stage_result(taken, record, attached=True), live=False)
 
     def _start(self, stage_run: StageRun, files: JobFiles) -> JobRecord | None:
         """Starts a job; None where somebody else is at it."""
