@@ -98,12 +98,6 @@ def validate(values: Mapping[str, Any]) -> tuple[Recipe | None, list[Mistake]]:
     return (None if mistakes else recipe), mistakes
 
 
-def unstated_sections(path: Path) -> list[str]:
-    """Sections that a recipe file leaves out; each is a parameter in dvc.yaml and must be there."""
-    values = load_document(path).values
-    return [name for name in (*SECTIONS, "language") if name not in values]
-
-
 def _validate_fields(values: Mapping[str, Any]) -> tuple[Recipe | None, list[Mistake]]:
     mistakes: list[Mistake] = []
     recipe = _checked(Recipe, values, values, mistakes)
