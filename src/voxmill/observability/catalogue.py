@@ -72,6 +72,8 @@ _ALL = (
     _gauge("wer_ratio", "ratio", "Word error rate on a split while training.", "split"),
     _gauge("cer_ratio", "ratio", "Character error rate on a split while training.", "split"),
     _gauge("blank_ratio", "ratio", "Share of frames whose best token is blank.", "split"),
+    _gauge("token_diversity_ratio", "ratio", "Share of the tokens ever written.", "split"),
+    _gauge("frame_entropy_nats", "nats", "Mean entropy of a frame's tokens.", "split"),
     _gauge("infinite_losses", "1", "Utterances of a split whose loss was infinite.", "split"),
     _gauge("evaluation_seconds", "seconds", "Time that an evaluation took.", "split"),
     _gauge("checkpoint_step", "1", "Step of the newest checkpoint."),

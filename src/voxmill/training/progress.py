@@ -122,7 +122,7 @@ class TerminalProgress:
         """Prints the figures above the bar and keeps the error rate in it."""
         if "wer" in values:
             self._watched = f"  WER {100 * values['wer']:.1f} %"
-        self._bar.console.print(f"step {step}: {figures_line(values)}")
+        self._bar.console.print(f"step {step}: {figures_line(values)}", highlight=False)
 
     def close(self) -> None:
         """Stops drawing."""

@@ -96,4 +96,4 @@ CURVES: dict[str, Callable[[int, int, int], float]] = {
 
 
 def _warm(step: int, warmup: int) -> float:
-    return min(1.0, step / max(1, warmup))
+    return step / warmup if step < warmup else 1.0
