@@ -88,11 +88,13 @@ def _make(project: Project, run: Run, options: RunOptions, lister: Lister) -> No
             if dirty.code and not options.allow_dirty:
                 raise UsageError(dirt.refusal(dirty.code))
             _clone(project, run, site)
+            _set_up(project, site)
             draft = Run(run.recipe, run.id, site)
             _fill(project, draft, options, dirty)
             write_listing(project, draft.recipe_file, draft.memory / memory.LISTING, lister)
             _commit(draft)
-        _set_up(project, site)
+        else:
+            _set_up(project, site)
         site.rename(run.folder)
     push_branch(run)
 
@@ -127,7 +129,7 @@ def _fill(project: Project, run: Run, options: RunOptions, dirty: dirt.Dirt) -> 
         overrides=dict(options.overrides),
         dirty=dirty.travelling,
         created=datetime.now(UTC).isoformat(timespec="milliseconds"),
-        user=user_name(run.folder),
+        user=user_name(project.root),
     )
     dirt.carry_over(project.root, run.folder, (*dirty.code, *dirty.generated))
     run.recipe_file.parent.mkdir(exist_ok=True)
@@ -171,7 +173,8 @@ def _set_up(project: Project, folder: Path) -> None:
     """What belongs to this machine and is never committed."""
     from dvc.config import Config
 
-    for key, value in project.settings().items():
+    settings = project.settings() | _identity(project)
+    for key, value in settings.items():
         Git(folder).run("config", key, value)
     (folder / ".dvc" / "config.local").unlink(missing_ok=True)
     with Config(str(folder / ".dvc")).edit("local") as config:
@@ -180,6 +183,13 @@ def _set_up(project: Project, folder: Path) -> None:
     (project.cache / "dvc").mkdir(parents=True, exist_ok=True)
     if "://" not in project.remote:
         Path(project.remote).mkdir(parents=True, exist_ok=True)
+
+
+def _identity(project: Project) -> dict[str, str]:
+    """A name that is set for the project alone would not reach its clones."""
+    git = Git(project.root)
+    keys = [key for key in ("user.name", "user.email") if git.succeeds("config", "--local", key)]
+    return {key: git.run("config", "--local", key) for key in keys}
 
 
 @contextmanager

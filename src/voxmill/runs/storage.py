@@ -9,9 +9,10 @@ from __future__ import annotations
 import errno
 import json
 import logging
+import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, chdir, contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,6 +20,7 @@ from voxmill.errors import EngineMissing, UsageError, VoxmillError
 
 Settled = Literal["unchanged", "restored"]
 _LOCK_TRIES = 8
+_turn = threading.RLock()
 
 
 class StorageFailed(VoxmillError):
@@ -34,11 +36,11 @@ class Storage:
     """
 
     def __init__(self, folder: Path, recipe: str) -> None:
-        with translated(folder):
-            import dvc.logger
+        with translated(folder), _inside(folder):
             from dvc.repo import Repo
 
-            dvc.logger.setup(logging.WARNING)
+            # It warns of each empty memory file, several times a stage.
+            logging.getLogger("dvc").setLevel(logging.ERROR)
             self._repo = Repo(str(folder))
         self.folder = folder
         self.recipe = recipe
@@ -196,7 +198,7 @@ class Storage:
         from dvc.lock import LockError
         from dvc.repo import lock_repo
 
-        with translated(self.folder), ExitStack() as stack:
+        with translated(self.folder), _inside(self.folder), ExitStack() as stack:
             for attempt in range(_LOCK_TRIES):
                 try:
                     stack.enter_context(lock_repo(self._repo))
@@ -206,6 +208,16 @@ class Storage:
                         raise
                     time.sleep(0.25 * 2**attempt)
             yield
+
+
+@contextmanager
+def _inside(folder: Path) -> Iterator[None]:
+    """Makes the folder the current one; DVC names stages and targets as seen from there.
+
+    The current folder belongs to the whole process, so threads take turns.
+    """
+    with _turn, chdir(folder):
+        yield
 
 
 @contextmanager
