@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from pydantic import JsonValue
@@ -28,7 +28,7 @@ def read_graphs(root: Path) -> dict[str, Graph]:
             matrix of recipes.
     """
     with _stages(root) as stages:
-        recipes = {_recipe_of(stage.addressing): None for stage in stages}
+        recipes = {_recipe_of(stage): None for stage in stages}
         return {recipe: _graph(recipe, stages) for recipe in recipes}
 
 
@@ -44,7 +44,7 @@ def missing_params(root: Path, recipe: str) -> dict[str, tuple[str, ...]]:
     missing: dict[str, dict[str, None]] = {}
     with _stages(root) as stages:
         for stage in stages:
-            if _recipe_of(stage.addressing) == recipe:
+            if _recipe_of(stage) == recipe:
                 for dep in (dep for dep in stage.deps if hasattr(dep, "params")):
                     gaps = dict.fromkeys(key for key in dep.params if key not in dep.read_params())
                     missing.setdefault(dep.def_path, {}).update(gaps)
@@ -89,23 +89,25 @@ def _stages(root: Path) -> Iterator[list[Any]]:
     try:
         with Repo(str(root)) as repo:
             repo.index.check_graph()
-            yield list(repo.index.stages)
+            here = str((root / DVC_FILE).resolve())
+            yield [stage for stage in repo.index.stages if str(Path(stage.path).resolve()) == here]
     except DvcException as error:
         raise UsageError(f"DVC cannot read {root / DVC_FILE}: {error}") from error
 
 
-def _recipe_of(address: str) -> str:
-    stage, _, recipe = PurePosixPath(address).name.partition("@")
+def _recipe_of(stage: Any) -> str:
+    # `name` and not `addressing`: the latter changes with the current folder.
+    name, _, recipe = str(stage.name).partition("@")
     if not recipe:
         raise UsageError(
-            f"Stage {stage!r} of {DVC_FILE} stands outside the matrix of recipes. "
+            f"Stage {name!r} of {DVC_FILE} stands outside the matrix of recipes. "
             "Give it `matrix: recipe: [...]` like the others."
         )
     return recipe
 
 
 def _graph(recipe: str, stages: list[Any]) -> Graph:
-    mine = [stage for stage in stages if _recipe_of(stage.addressing) == recipe]
+    mine = [stage for stage in stages if _recipe_of(stage) == recipe]
     makers = {out.def_path: _name(stage) for stage in mine for out in stage.outs}
     return Graph(recipe, [_node(recipe, stage, makers) for stage in mine])
 
@@ -119,7 +121,7 @@ def _node(recipe: str, stage: Any, makers: Mapping[str, str]) -> StageNode:
     meta: Mapping[str, JsonValue] = stage.meta or {}
     return StageNode(
         name=_name(stage),
-        address=stage.addressing,
+        address=stage.name,
         desc=stage.desc or "",
         cmd=stage.cmd,
         deps=deps,
@@ -131,7 +133,7 @@ def _node(recipe: str, stage: Any, makers: Mapping[str, str]) -> StageNode:
 
 
 def _name(stage: Any) -> str:
-    return str(stage.addressing).partition("@")[0]
+    return str(stage.name).partition("@")[0]
 
 
 def _round_trip() -> Any:
