@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import typer
 
-from voxmill.cli import demo, graph, launch
+from voxmill.cli import demo, doctor, graph, launch, recipe, stage
 
 
 def register(app: typer.Typer) -> None:
     """Adds every command to the app."""
-    for command in (demo, graph, launch):
+    for command in (stage, recipe, doctor, graph, launch, demo):
         command.register(app)

@@ -4,31 +4,81 @@ from __future__ import annotations
 
 import logging
 import sys
+from typing import Annotated
 
 import typer
+from typer.exceptions import Abort, TyperException
 
-from voxmill.errors import VoxmillError
+from voxmill import __version__
+from voxmill.errors import UsageError, VoxmillError
 
-app = typer.Typer(
-    name="voxmill",
-    help="Turns recordings into released speech models.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
+
+
+def build_app() -> typer.Typer:
+    """The command line with every command."""
+    from voxmill.cli import commands
+
+    app = typer.Typer(
+        name="voxmill",
+        help="Turns recordings into released speech models.",
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,  # rich alone would cost a fifth of a start
+    )
+    app.callback()(_options)
+    commands.register(app)
+    return app
 
 
 def main() -> None:
     """Runs the command line; a `VoxmillError` becomes one message and its exit code."""
-    from voxmill.cli import commands
-
-    commands.register(app)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Runs one command line and gives its exit code; a bug keeps its traceback."""
     try:
-        app()
+        code = build_app()(arguments or ["--help"], prog_name="voxmill", standalone_mode=False)
     except VoxmillError as error:
-        sys.stderr.write(f"voxmill: {error}\n")
-        sys.exit(error.exit_code)
+        return _said(str(error), error.exit_code)
+    except TyperException as error:
+        return _said(_with_usage(error), UsageError.exit_code)
+    except Abort:
+        return _said("Left without doing anything.", 1)
+    if code == INTERRUPTED:
+        return _said("Interrupted. What was finished stays; start again to go on.", INTERRUPTED)
+    return code if isinstance(code, int) else 0
+
+
+def _say_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"voxmill {__version__}")
+        raise typer.Exit
+
+
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Say which version this is.", is_eager=True, callback=_say_version
+        ),
+    ] = False,
+) -> None:
+    """Turns recordings into released speech models."""
+
+
+def _said(message: str, code: int) -> int:
+    sys.stderr.write(f"voxmill: {message}\n")
+    return code
+
+
+def _with_usage(error: TyperException) -> str:
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else "voxmill"
+    return f"{error.format_message().rstrip('.')}. See `{command} --help`."
 
 
 if __name__ == "__main__":
