@@ -42,10 +42,8 @@ class EvaluateStage:
 
         Raises:
             DataError: There is no test utterance, or an artefact is missing.
-            RecipeError: A gate asks for an artefact that is not measured.
             CheckpointedAndLeft: A stop was requested; the next try goes on from there.
         """
-        selection.check_settings(context.recipe)
         samples = ShardReader(context.input("prepare") / "shards").samples
         results = self._measure(context, samples)
         record_results(context.recorder, results)

@@ -115,8 +115,7 @@ class _Scale:
         positive = [value for value in values if value > 0]
         self.log = len(positive) == len(values) and max(values) > _LOG_FROM_RATIO * min(values)
         self._steps = 0, max(*steps, 1)
-        low = _tick_below(min(values)) if self.log else min(0.0, *values)
-        self._values = low, max(*values, low + 1e-9)
+        self._values = _range(values, log=self.log)
 
     def x(self, step: float) -> float:
         low, high = self._steps
@@ -141,8 +140,15 @@ class _Scale:
         return math.log10(value) if self.log else value
 
 
+def _range(values: Sequence[float], *, log: bool) -> tuple[float, float]:
+    if log:
+        return _tick_below(min(values)), max(values)
+    low, high = min(0.0, *values), max(0.0, *values)
+    return low, high if high > low else low + 1.0
+
+
 def _log_ticks(decades: Iterable[int]) -> list[float]:
-    return [factor * 10.0**decade for decade in decades for factor in (1, 3)]
+    return [float(f"{factor}e{decade}") for decade in decades for factor in (1, 3)]
 
 
 def _tick_below(value: float) -> float:

@@ -1,4 +1,4 @@
-"""What is to be measured: test sets from prepare, artefacts from package, settings that fit."""
+"""What is to be measured: test sets from prepare, artefacts from package."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from typing import Any
 
 from voxmill.corpus.manifest import iterate_lines
 from voxmill.corpus.utterance import PreparedUtterance
-from voxmill.errors import DataError, FieldProblem, RecipeError
+from voxmill.errors import DataError
 from voxmill.families.family import Artefact
-from voxmill.recipe.recipe import Recipe
 from voxmill.recipe.sections import EvaluateConfig
 
 _TRAINED_ON = frozenset({"train", "validation"})
@@ -23,26 +22,6 @@ _RESERVED = "sizes"
 def decoder_name(config: EvaluateConfig) -> str:
     """The decoder as `Family.recogniser` takes it: `greedy`, or `beam8` for a width of eight."""
     return f"beam{config.beam_width}" if config.decoder == "beam" else config.decoder
-
-
-def check_settings(recipe: Recipe) -> None:
-    """Refuses gates that nothing would be measured for.
-
-    Raises:
-        RecipeError: The main artefact or one that a gate compares is not among the measured ones.
-    """
-    config = recipe.evaluate
-    wanted = {"evaluate.main_artefact": [config.main_artefact]}
-    if config.gates.int8_wer_difference is not None:
-        wanted["evaluate.gates.int8_wer_difference"] = ["onnx-fp32", "onnx-int8"]
-    problems = [
-        FieldProblem(field, "evaluate.artefacts = " + ", ".join(config.artefacts), f"add {name}")
-        for field, names in wanted.items()
-        for name in names
-        if name not in config.artefacts
-    ]
-    if problems:
-        raise RecipeError(recipe.name, problems)
 
 
 def read_test_sets(
