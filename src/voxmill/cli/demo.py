@@ -140,17 +140,17 @@ def _show_release(console: Console, project: Project, end: DagRunEnd, run: Run |
 def _figures_table(figures: Sequence[ArtefactFigures]) -> Table:
     from rich.table import Table
 
-    table = Table(title="Measured on the packaged artefacts")
+    table = Table(title="The packaged artefacts on test sets (of so many utterances)")
     for heading in ("test set", "artefact"):
         table.add_column(heading)
-    for heading in ("WER", "95 % interval", "CER", "RTF", "size"):
+    for heading in ("WER (95 % interval)", "CER", "RTF", "size"):
         table.add_column(heading, justify="right")
     for one in figures:
         table.add_row(
-            f"{one.test_set} ({one.utterances} utterances)",
+            f"{one.test_set} ({one.utterances})",
             one.artefact,
-            f"{one.word_error_rate:.2%}",
-            f"{one.word_error_rate_low:.2%} - {one.word_error_rate_high:.2%}",
+            f"{one.word_error_rate:.2%} "
+            f"({one.word_error_rate_low:.2%} - {one.word_error_rate_high:.2%})",
             f"{one.character_error_rate:.2%}",
             f"{one.real_time_factor:.4f}",
             f"{one.bytes / 1e6:.2f} MB",

@@ -6,6 +6,7 @@ this file imports none.
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import MutableMapping
 from importlib.metadata import version
@@ -28,6 +29,8 @@ def enter(home: Path, *, project: Path, environ: MutableMapping[str, str]) -> No
     """
     if "airflow" in sys.modules:
         raise RuntimeError("airflow_home.enter came after an import of airflow")
+    # Airflow says where it reads its settings, before it has read how much it is to say.
+    logging.getLogger("airflow").setLevel(logging.WARNING)
     home.mkdir(parents=True, exist_ok=True)
     environ.update(
         {
@@ -37,9 +40,11 @@ def enter(home: Path, *, project: Path, environ: MutableMapping[str, str]) -> No
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
             "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
-            "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING",
-            # Whoever waits for a retry is not stuck; the DAG loop says so once a second.
-            "AIRFLOW__LOGGING__NAMESPACE_LEVELS": "voxmill=INFO airflow.sdk.definitions.dag=ERROR",
+            # Airflow's handler would hold our own lines back at WARNING; `rehearsal` quietens the
+            # standard loggers, this its own kind.
+            "AIRFLOW__LOGGING__LOGGING_LEVEL": "INFO",
+            "AIRFLOW__LOGGING__NAMESPACE_LEVELS": "airflow=WARNING task=WARNING",
+            "AIRFLOW__LOGGING__CALLSITE_PARAMETERS": "",
             "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
             "VOXMILL_PROJECT": str(project),
         }

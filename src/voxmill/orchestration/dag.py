@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ def build_dags(
         project_root: The checkout that runs are cloned from.
         worker: Makes whoever carries out the tasks; by default one that runs them from here.
     """
-    make_worker = partial(worker or _local_worker, project_root)
+    make_worker = cache(partial(worker or _local_worker, project_root))
     return {
         recipe: _dag(recipe, entry, make_worker)
         for recipe, entry in sorted(snapshot["recipes"].items())

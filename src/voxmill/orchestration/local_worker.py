@@ -22,6 +22,9 @@ from voxmill.runs.state import StageRecord, read_state
 class LocalWorker:
     """Opens runs in this machine's `VOXMILL_HOME` and launches stages from there.
 
+    It remembers project and runs for as long as it lives: one task of a scheduled DAG run, or all
+    tasks of a DAG run in this process.
+
     Args:
         project_root: The checkout that runs are cloned from.
         launcher: Where stages run; by default as the recipe, then `VOXMILL_LAUNCHER`, say.
@@ -38,6 +41,8 @@ class LocalWorker:
         self._root = project_root
         self._launcher = launcher
         self._lister = lister
+        self._project: Project | None = None
+        self._runs: dict[tuple[str, str], Run] = {}
         self._at_work: tuple[Run, str, Launcher] | None = None
 
     def open(self, order: RunOrder) -> str:
@@ -66,21 +71,26 @@ class LocalWorker:
 
     def release(self, order: RunOrder) -> ReleaseSummary:
         """Releases the run; see the port."""
-        project = self._project()
-        found = release(project, self._run(order))
+        found = release(self._found_project(), self._run(order))
         return ReleaseSummary(tag=found.tag, fresh=found.fresh, figures=found.figures)
 
-    def _project(self) -> Project:
-        return Project.find(self._root, os.environ)
+    def _found_project(self) -> Project:
+        if self._project is None:
+            self._project = Project.find(self._root, os.environ)
+        return self._project
 
     def _run(self, order: RunOrder) -> Run:
         """The run, from this machine, from the origin or new: any machine may take any task."""
-        options = RunOptions(
-            overrides=order.overrides,
-            airflow_run_id=order.airflow_run_id,
-            allow_dirty=order.allow_dirty,
-        )
-        return open_run(self._project(), order.recipe, options, self._lister)
+        key = (order.recipe, order.airflow_run_id)
+        if key not in self._runs:
+            options = RunOptions(
+                overrides=order.overrides,
+                airflow_run_id=order.airflow_run_id,
+                allow_dirty=order.allow_dirty,
+            )
+            project = self._found_project()
+            self._runs[key] = open_run(project, order.recipe, options, self._lister)
+        return self._runs[key]
 
 
 def _launcher_of(run: Run) -> Launcher:
@@ -92,4 +102,4 @@ def _failed_checks(run: Run, stage: str, record: StageRecord) -> tuple[str, ...]
     if record.verdict != "failed":
         return ()
     report = read_report(run.output(stage))
-    return tuple(f"{stage}: {check.line()}" for check in report.failed_checks)
+    return tuple(check.line() for check in report.failed_checks)

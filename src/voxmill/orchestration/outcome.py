@@ -49,7 +49,7 @@ def airflow_exception(error: VoxmillError, *, now: datetime) -> AirflowException
     """
     if error.exit_code in COME_BACK_AFTER:
         return AirflowRescheduleException(now + COME_BACK_AFTER[error.exit_code])
-    message = f"{error} [exit code {error.exit_code}]"
+    message = f"{error}\n(exit code {error.exit_code})"
     if error.exit_code in FAIL_AT_ONCE:
         return FailedForGood(message, error.exit_code)
     return FailedForNow(message, error.exit_code)

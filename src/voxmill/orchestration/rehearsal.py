@@ -5,6 +5,7 @@ Call `airflow_home.enter` first: this file imports Airflow when it is used.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,6 +90,7 @@ def rehearse(dag: DAG, conf: Mapping[str, JsonValue]) -> DagRunEnd:
     """
     from airflow.sdk.exceptions import ParamValidationError
 
+    _set_levels()
     listener = _Listener()
     for task in dag.tasks:
         task.on_failure_callback = [listener.failed]
@@ -105,6 +107,14 @@ def rehearse(dag: DAG, conf: Mapping[str, JsonValue]) -> DagRunEnd:
         tasks=tuple(ends),
         results=listener.results,
     )
+
+
+def _set_levels() -> None:
+    """What voxmill says, and what others warn of."""
+    logging.getLogger().setLevel(logging.WARNING)
+    logging.getLogger("voxmill").setLevel(logging.INFO)
+    # While a task waits for its retry, the loop would warn once a second that nothing can run.
+    logging.getLogger("airflow.sdk.definitions.dag").setLevel(logging.ERROR)
 
 
 class _Listener:

@@ -56,7 +56,7 @@ def test_bad_data_fails_at_once_and_uses_no_retry(toy_runs):
     assert states(run)["train"] == "failed"
     assert tries(run, "train") == 1
     assert run["asked"]["calls"].count("train") == 1
-    assert "Recording r17: 0 samples. Remove it. [exit code 65]" in run["failed_task"]["reason"]
+    assert "Recording r17: 0 samples. Remove it.\n(exit code 65)" in run["failed_task"]["reason"]
 
 
 def test_a_stage_that_checkpoints_and_leaves_comes_back_without_using_up_retries(toy_runs):
@@ -98,7 +98,7 @@ def test_a_refused_gate_leaves_everything_downstream_unstarted(toy_runs):
 def test_the_failed_checks_of_a_refused_gate_are_the_last_lines_of_the_log(toy_runs):
     """Rule: whoever opens the log of a red task finds value and limit at its end."""
     reason = toy_runs["refused"]["failed_task"]["reason"]
-    assert reason.splitlines()[-1].startswith("  ingest.share: 0.5, at most 0.1")
+    assert reason.splitlines()[-2:] == ["  ingest.share: 0.5, at most 0.1", "(exit code 66)"]
     assert f": {reason}\n" in toy_runs["log"]
 
 
