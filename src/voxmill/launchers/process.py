@@ -12,6 +12,7 @@ something is killed outright:
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -213,7 +214,8 @@ def _start_warden(orders: dict[str, object], lock: int) -> None:
         check=False,
         start_new_session=True,
         pass_fds=[lock],
-        env={},
+        # A Python that is found through LD_LIBRARY_PATH needs it to start; nothing else is wanted.
+        env={name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ},
     )
     if started.returncode != 0:
         complaint = started.stderr.strip()
