@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -59,15 +59,17 @@ class Document:
     """Plain values and the line that each of them stands in."""
 
     values: dict[str, Any]
-    lines: dict[KeyPath, int] = field(default_factory=dict)
-    """Line, from 1, by path; values from the command line have none."""
+    lines: dict[KeyPath, int]
+    """Line, from 1, by path."""
+    problems: dict[KeyPath, FieldProblem]
+    """What was wrong with single keys and values; the rest can be read all the same."""
 
 
 def load_document(path: Path) -> Document:
     """Reads a recipe file.
 
     Raises:
-        RecipeError: The file is not UTF-8, not YAML, not one mapping, or names a key twice.
+        RecipeError: The file is not UTF-8, not YAML, or not one mapping.
     """
     try:
         text = path.read_bytes().decode("utf-8")
@@ -76,12 +78,11 @@ def load_document(path: Path) -> Document:
         raise RecipeError(str(path), [FieldProblem("(file)", found, "save it as UTF-8")]) from error
     reader = _Reader()
     values = reader.read(text)
-    if not reader.problems and not isinstance(values, dict):
+    if not isinstance(values, dict):
         found = "nothing" if values is None else f"a {_kind_of(values)}"
-        reader.problems.append(FieldProblem("(file)", found, _WHAT_A_RECIPE_IS))
-    if reader.problems:
-        raise RecipeError(str(path), reader.problems)
-    return Document(values=values, lines=reader.lines)
+        problem = FieldProblem("(file)", found, _WHAT_A_RECIPE_IS)
+        raise RecipeError(str(path), list(reader.problems.values()) or [problem])
+    return Document(values=values, lines=reader.lines, problems=reader.problems)
 
 
 _WHAT_A_RECIPE_IS = "a recipe is sections of `key: value` lines; copy recipes/digits.yaml to begin"
@@ -96,7 +97,7 @@ def parse_value(text: str) -> Any:
     reader = _Reader()
     value = reader.read(text)
     if reader.problems:
-        raise ValueError("; ".join(problem.found for problem in reader.problems))
+        raise ValueError("; ".join(problem.found for problem in reader.problems.values()))
     return value
 
 
@@ -119,7 +120,7 @@ class _Reader:
 
     def __init__(self) -> None:
         self.lines: dict[KeyPath, int] = {}
-        self.problems: list[FieldProblem] = []
+        self.problems: dict[KeyPath, FieldProblem] = {}
         self._count = 0
         self._open: set[int] = set()
 
@@ -128,10 +129,10 @@ class _Reader:
             loader = _Loader(text)
             node = loader.get_single_node()
         except yaml.YAMLError as error:
-            self.problems.append(_syntax_problem(error, text))
+            self.problems[()] = _syntax_problem(error, text)
             return None
         except RecursionError:
-            self.problems.append(FieldProblem("(file)", "brackets nested too deep", "unnest them"))
+            self.problems[()] = FieldProblem("(file)", "brackets nested too deep", "unnest them")
             return None
         return None if node is None else self._value(node, ())
 
@@ -166,7 +167,8 @@ class _Reader:
             if key in values:
                 found = f"the key twice (lines {self.lines[(*path, key)]} and {line})"
                 allowed = "a key stands once; remove one"
-                self.problems.append(FieldProblem(dotted((*path, key)), found, allowed))
+                place = (*path, key)
+                self.problems[place] = FieldProblem(dotted(place), found, allowed)
             self.lines[(*path, key)] = line
             values[key] = self._value(value_node, (*path, key))
         return values
@@ -187,7 +189,7 @@ class _Reader:
 
     def _complain(self, path: KeyPath, node: yaml.Node, found: str, allowed: str) -> None:
         place = f"{found} (line {node.start_mark.line + 1})"
-        self.problems.append(FieldProblem(dotted(path) or "(file)", place, allowed))
+        self.problems[path] = FieldProblem(dotted(path) or "(file)", place, allowed)
 
 
 def dotted(path: KeyPath) -> str:
@@ -223,7 +225,9 @@ def _kind_of(value: Any) -> str:
 def _syntax_problem(error: yaml.YAMLError, text: str) -> FieldProblem:
     mark = getattr(error, "problem_mark", None)
     reason = str(getattr(error, "problem", None) or getattr(error, "reason", None) or error)
-    advice = f"YAML: {reason}; look at indentation, colons and quotes"
+    while_doing = getattr(error, "context", None)
+    told = f"{while_doing}: {reason}" if while_doing else reason
+    advice = f"YAML, {told}; look at indentation, colons and quotes"
     if mark is None:
         return FieldProblem("(file)", "text that is not YAML", advice)
     lines = text.splitlines()

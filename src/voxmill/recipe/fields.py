@@ -20,8 +20,8 @@ _LIMIT_WORDS = {
     "gt": "above {}",
     "le": "at most {}",
     "lt": "below {}",
-    "min_length": "at least {} long",
-    "max_length": "at most {} long",
+    "min_length": "at least {} of them",
+    "max_length": "at most {} of them",
     "pattern": "matching {}",
 }
 _TYPE_WORDS = {
@@ -42,6 +42,8 @@ class FieldType:
     """Whether null is allowed."""
     limits: Mapping[str, Any]
     """`ge`, `gt`, `le`, `lt`, `min_length`, `max_length`, `pattern` where they are set."""
+    examples: tuple[str, ...] = ()
+    """Values that say more than a pattern does."""
 
     @property
     def sections(self) -> tuple[type[Section], ...]:
@@ -71,19 +73,23 @@ class FieldType:
 
     def words(self) -> str:
         """What is allowed, in plain words."""
-        text = ", ".join([_type_words(self), *_limit_words(self.limits)])
+        limits = " and ".join(_limit_words(self))
+        text = f"{_type_words(self)}, {limits}" if limits else _type_words(self)
         return f"{text}, or null" if self.optional else text
 
 
 def field_type(source: FieldInfo | Any) -> FieldType:
     """Unwraps a pydantic field or an annotation."""
+    annotation: Any = source
+    metadata: list[Any] = []
+    examples: tuple[str, ...] = ()
     if isinstance(source, FieldInfo):
         annotation, metadata = source.annotation, list(source.metadata)
-    else:
-        annotation, metadata = source, []
+        examples = tuple(map(str, source.examples or ()))
     if get_origin(annotation) is Annotated:
         annotation, *more = get_args(annotation)
-        metadata += more
+        for one in more:
+            metadata += one.metadata if isinstance(one, FieldInfo) else [one]
     members = _members(annotation)
     plain = tuple(one for one in members if one is not type(None))
     limits = {name: value for name in _LIMITS if (value := _limit(metadata, name)) is not None}
@@ -91,6 +97,7 @@ def field_type(source: FieldInfo | Any) -> FieldType:
         annotation=plain[0] if len(plain) == 1 else Union[plain],  # noqa: UP007  made at run time
         optional=len(plain) < len(members),
         limits=limits,
+        examples=examples,
     )
 
 
@@ -173,8 +180,10 @@ def _limit(metadata: list[Any], name: str) -> Any:
     return next((value for value in found if value is not None), None)
 
 
-def _limit_words(limits: Mapping[str, Any]) -> list[str]:
-    return [_LIMIT_WORDS[name].format(value) for name, value in limits.items()]
+def _limit_words(field: FieldType) -> list[str]:
+    if field.examples:
+        return [f"such as {' or '.join(field.examples)}"]
+    return [_LIMIT_WORDS[name].format(value) for name, value in field.limits.items()]
 
 
 def _type_words(kind: FieldType) -> str:
@@ -188,5 +197,5 @@ def _type_words(kind: FieldType) -> str:
     inner = kind.inside()
     if inner is not None:
         holder = "a list" if get_origin(kind.annotation) is list else "a mapping"
-        return f"{holder} of {inner.words()} each"
+        return f"{holder} (each {inner.words()})"
     return _TYPE_WORDS.get(kind.annotation, "a value")

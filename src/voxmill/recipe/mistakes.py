@@ -67,17 +67,24 @@ def shown(value: Any) -> str:
     return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
 
 
+def sibling_keys(path: KeyPath, values: Mapping[str, Any]) -> list[str]:
+    """The keys of the section that a path leads into; none where it leads nowhere."""
+    parent = recipe_field(path[:-1], values)
+    if parent is None or not parent.sections:
+        return []
+    section = parent.section(item(_at(values, path[:-1]), "kind"))
+    return [key for key in section.model_fields if key != "name"] if section else []
+
+
 def nearest_key(path: KeyPath, siblings: Sequence[str], keys: Sequence[KeyPath]) -> str | None:
     """The existing key that was most likely meant: a sibling, the same word elsewhere, or alike."""
     word = str(path[-1])
     close = get_close_matches(word, siblings, n=1)
     if close:
         return dotted((*path[:-1], close[0]))
-    same = [dotted(key) for key in keys if key[-1] == word]
-    if len(same) == 1:
-        return same[0]
-    every = [dotted(key) for key in keys]
-    return next(iter(get_close_matches(dotted(path), same or every, n=1)), None)
+    words = get_close_matches(word, {str(key[-1]) for key in keys}, n=1, cutoff=0.8)
+    alike = [dotted(key) for key in keys if [key[-1]] == words]
+    return next(iter(get_close_matches(dotted(path), alike, n=1, cutoff=0.0)), None)
 
 
 def _wrong_field(error: Mapping[str, Any], path: KeyPath, values: Mapping[str, Any]) -> Mistake:
@@ -90,7 +97,7 @@ def _wrong_field(error: Mapping[str, Any], path: KeyPath, values: Mapping[str, A
     if error["loc"] and error["loc"][-1] == "[key]":
         return Mistake(path, "this name", "allowed: lower-case letters, digits and -")
     field = recipe_field(path, values)
-    allowed = field.words() if field else str(error["msg"])
+    allowed = field.words() if field else "a section of the recipe's family"
     found = "nothing" if kind == "missing" else shown(error["input"])
     return Mistake(path, found, f"allowed: {allowed}")
 
@@ -105,9 +112,7 @@ def _unknown_kind(path: KeyPath, values: Mapping[str, Any]) -> Mistake:
 
 
 def _instead_of(path: KeyPath, values: Mapping[str, Any]) -> str:
-    parent = recipe_field(path[:-1], values)
-    section = parent.section(item(_at(values, path[:-1]), "kind")) if parent else None
-    siblings = [key for key in section.model_fields if key != "name"] if section else []
+    siblings = sibling_keys(path, values)
     nearest = nearest_key(path, siblings, recipe_keys(values))
     hint = f"did you mean {nearest}? " if nearest else ""
     if not siblings:

@@ -10,7 +10,7 @@ from typing import Any
 from voxmill.errors import FieldProblem
 from voxmill.recipe.document import KeyPath, dotted, format_value, parse_value
 from voxmill.recipe.fields import recipe_field, recipe_keys
-from voxmill.recipe.mistakes import nearest_key, shown
+from voxmill.recipe.mistakes import nearest_key, shown, sibling_keys
 
 _FORM = "write it as section.key=value, such as train.epochs=3"
 
@@ -67,7 +67,9 @@ def _apply(values: dict[str, Any], override: Override) -> FieldProblem | None:
     trial = _with_value(values, override.path, override.value)
     # A wrong `kind` hides what its section takes; it is still a key, and validation names it.
     if all(recipe_field(override.path, one) is None for one in (trial, values)):
-        nearest = nearest_key(override.path, (), recipe_keys(values))
+        nearest = nearest_key(
+            override.path, sibling_keys(override.path, values), recipe_keys(values)
+        )
         hint = f"did you mean {nearest}?" if nearest else _FORM
         return FieldProblem(dotted(override.path), "an unknown key (--set)", hint)
     values.update(trial)

@@ -61,11 +61,13 @@ def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     except OSError as error:
         raise UsageError(f"Recipe {path} cannot be read: {error.strerror}.") from error
     values, changed, problems = apply_overrides(document.values, overrides)
+    problems = [*document.problems.values(), *problems]
     recipe, mistakes = validate({**_filled(values), "name": path.name.removesuffix(".yaml")})
     if "name" in values:
         mistakes.append(Mistake(("name",), "a name", "a recipe is named by its file; remove it"))
     if path.suffix != ".yaml":
         problems.append(FieldProblem("(file)", path.name, "a recipe file ends in .yaml"))
+    mistakes = [one for one in mistakes if not _touches(one, document.problems)]
     mistakes.sort(key=lambda mistake: _line(mistake.path, document.lines) or 0)
     problems += [_placed(mistake, document.lines, changed) for mistake in mistakes]
     if recipe is None or problems:
@@ -76,8 +78,9 @@ def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
 def validate(values: Mapping[str, Any]) -> tuple[Recipe | None, list[Mistake]]:
     """Checks raw values, `name` included, field by field and against each other.
 
-    What is left without the wrong fields may still contradict itself: so they are taken out and
-    the rest is checked again, until nothing more is found.
+    What is left without the wrong fields may still contradict itself: so they are taken out, so
+    that their defaults stand in, and the rest is checked again, until nothing more is found.
+    Whatever a default then contradicts is no mistake of the recipe's.
 
     Returns:
         The recipe, or None where there is a mistake; every mistake.
@@ -86,9 +89,13 @@ def validate(values: Mapping[str, Any]) -> tuple[Recipe | None, list[Mistake]]:
     wrong: set[KeyPath] = set()
     recipe, found = _validate_fields(values)
     left = dict(values)
-    while new := [mistake for mistake in found if not _touches(mistake, wrong)]:
-        mistakes += new
-        paths = {path for mistake in new for path in (mistake.path, *mistake.others)}
+    while found and recipe is None:
+        mistakes += [mistake for mistake in found if not _touches(mistake, wrong)]
+        paths = {mistake.path for mistake in found}
+        if paths <= wrong:  # a default does not fit either: the fields beside it have to go, too
+            paths = {other for mistake in found for other in mistake.others}
+        if paths <= wrong:
+            break
         wrong |= paths
         left = _without(left, paths)
         recipe, found = _validate_fields(left)

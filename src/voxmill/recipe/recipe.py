@@ -46,11 +46,13 @@ class Recipe(Section):
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
     """From the file name."""
-    title: str = Field(min_length=1, pattern=r"^[^\n]*$")
+    title: str = Field(pattern=r"^[^\n]+$", examples=["Digits read by children"])
     """One line that says what this system does."""
     family: FamilyName
     """Kind of model; says what the section `model` takes."""
-    language: str = Field(default="en", pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")
+    language: str = Field(
+        default="en", pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$", examples=["en", "sr-Latn"]
+    )
     """BCP 47 code, for model card and normalisation."""
     source: SourceConfig
     audit: AuditConfig = Field(default_factory=AuditConfig)

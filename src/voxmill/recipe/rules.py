@@ -37,4 +37,6 @@ def _train_only_parts(recipe: Recipe) -> Iterator[Conflict]:
     if unknown:
         names = ", ".join(known) or "none: the source is not a mixture"
         field, found = "prepare.split.train_only_parts", ", ".join(unknown)
-        yield Conflict(field, found, f"parts of the source ({names})", others=("source",))
+        yield Conflict(
+            field, found, f"parts of the source ({names})", others=("source.kind", "source.parts")
+        )
