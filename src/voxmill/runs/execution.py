@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -166,8 +167,13 @@ def _launch_again(run: Run, before: Pending, launcher: Launcher) -> StageState:
 def _note_failure(run: Run, stage: str, exit_code: int) -> None:
     left = exit_code in {CheckpointedAndLeft.exit_code, GpuLost.exit_code}
     outcome: Literal["stopped", "failed"] = "stopped" if left else "failed"
-    mark(run.folder, stage, outcome=outcome, exit_code=exit_code, time=_now())
     clear_pending(run.folder, stage)
+    try:
+        mark(run.folder, stage, outcome=outcome, exit_code=exit_code, time=_now())
+    except OSError as error:
+        if is_disk_full(error):  # the half output is what filled it, and nobody goes on with that
+            shutil.rmtree(stage_launch.partial_of(run.output(stage)), ignore_errors=True)
+        raise
 
 
 def _keep(run: Run, stage: str, report: StageReport, seconds: float) -> None:
@@ -212,7 +218,7 @@ def _full_disk_told(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if is_disk_full(error):
-            raise disk_full(folder) from error
+            raise disk_full(folder, str(error)) from error
         raise
 
 

@@ -69,7 +69,7 @@ def open_run(
                 _make(project, run, options, lister)
     except OSError as error:
         if is_disk_full(error):
-            raise disk_full(project.root) from error
+            raise disk_full(project.root, str(error)) from error
         raise
     _refuse_other_overrides(run, options)
     return run
@@ -136,6 +136,8 @@ def _fill(project: Project, run: Run, options: RunOptions, dirty: dirt.Dirt) -> 
     shutil.copyfile(project.recipe_file(run.recipe), run.recipe_file)
     write_overrides(run.recipe_file, options.overrides)
     narrow(run.folder / "dvc.yaml", run.recipe)
+    # Results that a person made by hand may be in no cache of ours; the run-cache finds the others.
+    (run.folder / "dvc.lock").unlink(missing_ok=True)
     _write_remote(project, run.folder)
     _seed_memory(project, run)
     record.write(run.folder)

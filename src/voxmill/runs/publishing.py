@@ -14,11 +14,10 @@ from voxmill.runs.memory import merge_into_main
 from voxmill.runs.opening import push_branch
 from voxmill.runs.project import Project
 from voxmill.runs.run import RUN_FILE, Run
-from voxmill.runs.state import DONE, STATE_FILE, read_state, write_json
+from voxmill.runs.state import STATE_FILE, read_state
 from voxmill.runs.storage import Storage
 
 logger = logging.getLogger(__name__)
-_PUSHED = Path(".git") / "voxmill-pushed.json"
 
 
 def commit_stage(run: Run, stage: str, output: Path) -> str | None:
@@ -47,21 +46,36 @@ def publish(run: Run, storage: Storage) -> None:
 def is_published(run: Run) -> bool:
     """Whether the origin had the branch as it is now when we pushed last."""
     git = Git(run.folder)
-    known = f"refs/remotes/origin/{run.branch}"
+    known = _origin_ref(run)
     if not git.succeeds("rev-parse", "--verify", "--quiet", known):
         return False
     return git.run("rev-parse", "HEAD") == git.run("rev-parse", known)
 
 
+def locked_outputs(git: Git, revision: str) -> dict[str, str]:
+    """Content hash of each stage's output as dvc.lock has it at a revision, by stage name."""
+    import yaml
+
+    stages = (yaml.safe_load(git.show(revision, "dvc.lock") or b"") or {}).get("stages", {})
+    return {
+        name.partition("@")[0]: " ".join(str(out["md5"]) for out in stage.get("outs", ()))
+        for name, stage in stages.items()
+    }
+
+
 def _push_data(run: Run, storage: Storage) -> None:
-    file = run.folder / _PUSHED
-    pushed: dict[str, str] = json.loads(file.read_text("utf-8")) if file.is_file() else {}
-    done = {name for name, record in read_state(run.folder).items() if record.outcome in DONE}
-    now = {name: value for name, value in storage.outputs().items() if name in done}
+    """Pushes what the origin's branch does not name yet: data always went before the branch."""
+    git = Git(run.folder)
+    pushed = locked_outputs(git, _origin_ref(run))
+    now = locked_outputs(git, "HEAD")
     new = [name for name, value in now.items() if pushed.get(name) != value]
     if new:
         storage.push(new)
-        write_json(file, {**pushed, **now})
+
+
+def _origin_ref(run: Run) -> str:
+    """Where git notes what it pushed to, or got from, the origin's branch last."""
+    return f"refs/remotes/origin/{run.branch}"
 
 
 def _message(run: Run, stage: str, output: Path) -> str:

@@ -14,7 +14,7 @@ from voxmill.pipeline.report import read_report
 from voxmill.runs.execution import storage_of
 from voxmill.runs.git import Git
 from voxmill.runs.project import Project
-from voxmill.runs.publishing import is_published, publish
+from voxmill.runs.publishing import is_published, locked_outputs, publish
 from voxmill.runs.registry import (
     RegisteredVersion,
     Registry,
@@ -144,21 +144,10 @@ def _same_release(
             )
         return None
     champion = registry.champion(run.recipe)
-    if champion is not None and _outputs(registry.git, champion.commit) == _outputs(
-        registry.git, commit
-    ):
-        return champion
-    return None
-
-
-def _outputs(git: Git, commit: str) -> list[tuple[str, str]]:
-    """Path and hash of everything that dvc.lock names at a commit."""
-    import yaml
-
-    stages = yaml.safe_load(git.show(commit, "dvc.lock") or b"{}").get("stages", {})
-    return sorted(
-        (out["path"], out["md5"]) for stage in stages.values() for out in stage.get("outs", ())
-    )
+    if champion is None:
+        return None
+    same = locked_outputs(registry.git, champion.commit) == locked_outputs(registry.git, commit)
+    return champion if same else None
 
 
 def _released(

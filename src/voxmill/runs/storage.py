@@ -135,24 +135,16 @@ class Storage:
         """
         from voxmill.runs.run_cache import push_entry
 
-        with self._locked():
+        with self._locked(), _causes_heard():
             self._repo.push(targets=[f"{stage}@{self.recipe}" for stage in stages])
             for stage in stages:
                 push_entry(self._repo, self._node(stage))
 
-    def outputs(self) -> dict[str, str]:
-        """Content hash of each stage's output as dvc.lock has it; stages without one left out."""
-        with self._locked():
-            return {
-                node.name.partition("@")[0]: " ".join(str(out.hash_info.value) for out in node.outs)
-                for node in self._repo.index.graph.nodes
-                if all(out.hash_info for out in node.outs)
-            }
-
     def _pull_missing(self, nodes: Iterable[Any]) -> None:
         missing = [node.addressing for node in nodes if not all(out.exists for out in node.outs)]
         if missing:
-            self._repo.pull(targets=missing)
+            with _causes_heard():
+                self._repo.pull(targets=missing)
 
     def _restore(self, node: Any) -> bool:
         from dvc.stage.cache import RunCacheNotFoundError
@@ -220,6 +212,38 @@ def _inside(folder: Path) -> Iterator[None]:
         yield
 
 
+class _Ear(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.causes: list[BaseException] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.exc_info and record.exc_info[1] is not None:
+            self.causes.append(record.exc_info[1])
+
+
+@contextmanager
+def _causes_heard() -> Iterator[None]:
+    """Gives the exception of a failed transfer its cause.
+
+    DVC logs why each file failed, with a traceback, and then raises how many did.
+    """
+    from dvc.exceptions import DvcException
+
+    logger, ear = logging.getLogger("dvc_data"), _Ear()
+    logger.addHandler(ear)
+    aloud, logger.propagate = logger.propagate, False
+    try:
+        yield
+    except DvcException as error:
+        full = [cause for cause in ear.causes if is_disk_full(cause)]
+        first = next(iter(full or ear.causes), None)
+        raise (error if first is None else DvcException(f"{error} ({first})")) from first
+    finally:
+        logger.removeHandler(ear)
+        logger.propagate = aloud
+
+
 @contextmanager
 def translated(folder: Path) -> Iterator[None]:
     """Turns DVC's exceptions and a full disk into voxmill's errors.
@@ -234,7 +258,7 @@ def translated(folder: Path) -> Iterator[None]:
         yield
     except (DvcException, OSError) as error:
         if is_disk_full(error):
-            raise disk_full(folder) from error
+            raise disk_full(folder, str(error)) from error
         if isinstance(error, DvcException):
             raise StorageFailed(
                 f"DVC in {folder}: {error}. What is committed is safe; start again, or look with "
@@ -252,12 +276,14 @@ def is_disk_full(error: BaseException | None) -> bool:
     return False
 
 
-def disk_full(folder: Path) -> EngineMissing:
-    """The error for a full disk."""
-    import shutil
+def disk_full(folder: Path, said: str) -> EngineMissing:
+    """The error for a full disk.
 
-    free = shutil.disk_usage(folder).free
+    Args:
+        folder: The clone or project that was worked for; the full disk may be another one.
+        said: What was said, which mostly names the file.
+    """
     return EngineMissing(
-        f"The disk of {folder} is full ({free / 1e6:.1f} MB free). Free some space and start "
-        f"again: finished stages are committed, and the present one goes on where it can."
+        f"A disk is full: {said}. Free some space there and start again: finished stages are "
+        f"committed in {folder}, and the present one goes on where it can."
     )
