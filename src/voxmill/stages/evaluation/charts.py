@@ -13,6 +13,7 @@ WIDTH, HEIGHT = 560, 270
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 20, 14, 34
 _LOG_FROM_RATIO = 30
 """A CTC loss falls by two orders of magnitude: on a linear axis the interesting end is flat."""
+_AS_GOOD_AS_ZERO = 1e-12
 _DOTS_UP_TO = 60
 _STEPS = (1, 2, 2.5, 5, 10)
 
@@ -112,8 +113,8 @@ class _Scale:
     def __init__(self, series: Sequence[Series]) -> None:
         steps = [step for one in series for step, _ in one.points]
         values = [value for one in series for _, value in one.points]
-        positive = [value for value in values if value > 0]
-        self.log = len(positive) == len(values) and max(values) > _LOG_FROM_RATIO * min(values)
+        lowest = min(values)
+        self.log = lowest > _AS_GOOD_AS_ZERO and max(values) > _LOG_FROM_RATIO * lowest
         self._steps = 0, max(*steps, 1)
         self._values = _range(values, log=self.log)
 
@@ -144,7 +145,7 @@ def _range(values: Sequence[float], *, log: bool) -> tuple[float, float]:
     if log:
         return _tick_below(min(values)), max(values)
     low, high = min(0.0, *values), max(0.0, *values)
-    return low, high if high > low else low + 1.0
+    return low, high if high - low > _AS_GOOD_AS_ZERO else low + 1.0
 
 
 def _log_ticks(decades: Iterable[int]) -> list[float]:

@@ -6,7 +6,7 @@ import json
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from voxmill.stages.evaluation.charts import Chart, line_chart, nice_ticks
@@ -31,7 +31,9 @@ def of(points: list, name: str = "validation") -> Series:
 
 
 @given(POINTS)
-@settings(max_examples=100, deadline=None)
+@example([(0, 5e-324)])
+@example([(0, 5e-324), (1, 1.0)])
+@settings(max_examples=200, deadline=None)
 def test_every_point_lies_inside_the_frame(points: list):
     """Whatever was recorded, nothing is drawn outside."""
     drawn = chart(of(points))
