@@ -189,12 +189,12 @@ def test_the_released_figures_are_a_dvc_metric(checkout: Path, dvc: Dvc) -> None
 @pytest.mark.parametrize(
     ("section", "stages"),
     [
-        ("source", {"ingest"}),
+        ("source", {"ingest", "package"}),
         ("audit", {"audit"}),
         ("verify", {"verify"}),
         ("prepare", {"prepare"}),
         ("probe", {"probe"}),
-        ("model", {"prepare", "probe", "train", "package"}),
+        ("model", {"prepare", "probe", "train", "package", "evaluate"}),
         ("train", {"train"}),
         ("package", {"package"}),
         ("evaluate", {"evaluate"}),
