@@ -30,6 +30,7 @@ from voxmill.launchers.outcome import failure
 from voxmill.pipeline.gates import read_waivers, refuse_behind
 from voxmill.pipeline.remembered import remember
 from voxmill.pipeline.report import StageReport, check_output, read_report
+from voxmill.runs.disk import disk_full, is_disk_full, is_nearly_full
 from voxmill.runs.git import Git, remove_stale_locks
 from voxmill.runs.publishing import commit_stage, is_published, publish
 from voxmill.runs.run import Run
@@ -43,7 +44,7 @@ from voxmill.runs.state import (
     read_state,
     write_pending,
 )
-from voxmill.runs.storage import Storage, disk_full, is_disk_full
+from voxmill.runs.storage import Storage
 from voxmill.runs.worker_lock import worker_lock
 
 logger = logging.getLogger(__name__)
@@ -168,12 +169,9 @@ def _note_failure(run: Run, stage: str, exit_code: int) -> None:
     left = exit_code in {CheckpointedAndLeft.exit_code, GpuLost.exit_code}
     outcome: Literal["stopped", "failed"] = "stopped" if left else "failed"
     clear_pending(run.folder, stage)
-    try:
-        mark(run.folder, stage, outcome=outcome, exit_code=exit_code, time=_now())
-    except OSError as error:
-        if is_disk_full(error):  # the half output is what filled it, and nobody goes on with that
-            shutil.rmtree(stage_launch.partial_of(run.output(stage)), ignore_errors=True)
-        raise
+    if is_nearly_full(run.folder):  # nobody goes on with the half output, and it may be what fills
+        shutil.rmtree(stage_launch.partial_of(run.output(stage)), ignore_errors=True)
+    mark(run.folder, stage, outcome=outcome, exit_code=exit_code, time=_now())
 
 
 def _keep(run: Run, stage: str, report: StageReport, seconds: float) -> None:

@@ -16,12 +16,12 @@ from pathlib import Path
 import voxmill
 from voxmill.errors import UsageError
 from voxmill.runs import dirt, memory
+from voxmill.runs.disk import disk_full, is_disk_full
 from voxmill.runs.git import Git, commit_all
 from voxmill.runs.listing import Lister, list_in_workshop, write_listing
 from voxmill.runs.overrides import write_overrides
 from voxmill.runs.project import Project
 from voxmill.runs.run import RUN_FILE, Run, RunRecord, check_id, slug
-from voxmill.runs.storage import disk_full, is_disk_full
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,9 +6,9 @@ raises is translated here into the errors of voxmill.
 
 from __future__ import annotations
 
-import errno
 import json
 import logging
+import sqlite3
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,7 +16,8 @@ from contextlib import ExitStack, chdir, contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-from voxmill.errors import EngineMissing, UsageError, VoxmillError
+from voxmill.errors import UsageError, VoxmillError
+from voxmill.runs.disk import disk_full, is_disk_full, is_nearly_full
 
 Settled = Literal["unchanged", "restored"]
 _LOCK_TRIES = 8
@@ -256,34 +257,12 @@ def translated(folder: Path) -> Iterator[None]:
 
     try:
         yield
-    except (DvcException, OSError) as error:
-        if is_disk_full(error):
+    except (DvcException, OSError, sqlite3.Error) as error:
+        if is_disk_full(error) or (isinstance(error, sqlite3.Error) and is_nearly_full(folder)):
             raise disk_full(folder, str(error)) from error
-        if isinstance(error, DvcException):
+        if not isinstance(error, OSError):
             raise StorageFailed(
                 f"DVC in {folder}: {error}. What is committed is safe; start again, or look with "
                 f"`dvc status` in that folder."
             ) from error
         raise
-
-
-def is_disk_full(error: BaseException | None) -> bool:
-    """Whether a full disk or quota is the cause, at any depth."""
-    while error is not None:
-        if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            return True
-        error = error.__cause__ or error.__context__
-    return False
-
-
-def disk_full(folder: Path, said: str) -> EngineMissing:
-    """The error for a full disk.
-
-    Args:
-        folder: The clone or project that was worked for; the full disk may be another one.
-        said: What was said, which mostly names the file.
-    """
-    return EngineMissing(
-        f"A disk is full: {said}. Free some space there and start again: finished stages are "
-        f"committed in {folder}, and the present one goes on where it can."
-    )
