@@ -69,3 +69,9 @@ def moment(started: JsonValue) -> str:
         return str(started)
     zone = " UTC" if when.utcoffset() in (None, UTC.utcoffset(None)) else ""
     return f"{when:%Y-%m-%d %H:%M}{zone}"
+
+
+def commit(git_commit: str) -> str:
+    """A commit short enough to read, still telling where code was not committed."""
+    name, _, dirty = git_commit.partition("-")
+    return f"{name[:10]} (dirty)" if dirty else name[:10]

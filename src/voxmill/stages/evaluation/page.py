@@ -122,4 +122,5 @@ def _filters() -> tuple[Callable[..., str], ...]:
         formats.speed,
         formats.factor,
         formats.moment,
+        formats.commit,
     )

@@ -72,3 +72,10 @@ def test_moments_are_written_to_the_minute(started: str | int, text: str):
 def test_thousands_stand_apart():
     """12345 is hard to read."""
     assert plain(formats.whole(1234567)) == "1 234 567"
+
+
+def test_uncommitted_code_shows_beside_the_commit():
+    """A figure that no commit can make again must say so."""
+    assert formats.commit("c0ffee" * 6) == "c0ffeec0ff"
+    assert formats.commit("c0ffee" * 6 + "-dirty") == "c0ffeec0ff (dirty)"
+    assert formats.commit("unknown") == "unknown"
