@@ -66,12 +66,16 @@ def list_source(
     ] = None,
 ) -> None:
     """Checks a recipe and writes what its source holds now: path, size and hash of each file."""
+    import tempfile
+
     from voxmill.corpus.manifest import write_text
     from voxmill.corpus.sources.catalogue import open_source
     from voxmill.recipe.reading import read_recipe
 
-    source = open_source(read_recipe(recipe).source, named_folders(inputs or []))
-    write_text(out, source.listing(cache=cache).to_json())
+    with tempfile.TemporaryDirectory() as scratch:  # listing downloads nothing worth keeping
+        config, folders = read_recipe(recipe).source, named_folders(inputs or [])
+        source = open_source(config, folders, work=Path(scratch))
+        write_text(out, source.listing(cache=cache).to_json())
 
 
 def named_folders(texts: list[str]) -> dict[str, Path]:

@@ -42,8 +42,8 @@ STAGE_SECTIONS: dict[str, tuple[str, ...]] = {
     "prepare": ("prepare", "model", "family", "language"),
     "probe": ("probe", "model", "family"),
     "train": ("train", "model", "family"),
-    "package": ("package", "model", "family", "title", "language"),
-    "evaluate": ("evaluate", "family"),
+    "package": ("package", "model", "family", "title", "language", "source"),
+    "evaluate": ("evaluate", "model", "family"),
 }
 """Parts of the recipe that each stage reads: its parameters in DVC, and in its report."""
 
