@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from toys.toy_project import STAGES, ToyProject, git, hashes, list_toy, make_project
 
+from toys.toy_project import STAGES, ToyProject, git, hashes, list_toy, make_project
 from voxmill.errors import EngineMissing, GateRefused, UsageError, VoxmillError
 from voxmill.runs.execution import run_stage
 from voxmill.runs.listing import sync
@@ -157,15 +158,20 @@ def small_disk(tmp_path: Path):
     subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
 
+def fill(path: Path) -> None:
+    """Writes until there is no space left."""
+    with suppress(OSError), path.open("wb") as file:
+        while True:
+            file.write(bytes(1 << 16))
+            file.flush()
+
+
 def test_a_full_remote_disk_costs_a_message_and_no_work(tmp_path: Path, small_disk: Path) -> None:
     """The stage's result is committed; when there is space again, the next try only pushes."""
     toy = make_project(tmp_path, {"VOXMILL_REMOTE": str(small_disk / "remote")})
     run = toy.open("one")
     filler = small_disk / "filler"
-    with filler.open("wb") as file, pytest.raises(OSError, match="No space left"):
-        while True:
-            file.write(bytes(1 << 16))
-            file.flush()
+    fill(filler)
     with pytest.raises(EngineMissing, match="disk is full"):
         run_stage(run, "ingest", toy.launcher)
     assert "Finish ingest" in git(run.folder, "log", "-1", "--format=%s")

@@ -12,8 +12,8 @@ import time
 from pathlib import Path
 
 import pytest
-from toys.toy_project import STAGES, ToyProject, git, hashes, make_project
 
+from toys.toy_project import STAGES, ToyProject, git, hashes, make_project
 from voxmill.errors import (
     CheckpointedAndLeft,
     GateRefused,
@@ -141,7 +141,7 @@ def test_a_failed_gate_keeps_the_output_and_refuses_the_next_stage_until_waived(
     with pytest.raises(GateRefused) as refusal:
         run_stage(run, "verify", toy.launcher)
     assert refusal.value.checks == ("audit.quality",)
-    with pytest.raises(UsageError, match="Its failed checks: audit.quality"):
+    with pytest.raises(UsageError, match=r"Its failed checks: audit\.quality"):
         waive(run, "audit.quantity", "because")
     with pytest.raises(UsageError, match="needs its reason"):
         waive(run, "audit.quality", "  ")
@@ -194,7 +194,7 @@ def test_a_stopped_stage_leaves_with_75_and_goes_on(toy: ToyProject) -> None:
 
 
 def test_a_job_outlives_its_killed_worker_and_the_next_one_attaches(toy: ToyProject) -> None:
-    """kill -9 of the worker in mid-stage costs nothing: the job is not started twice."""
+    """Kill -9 of the worker in mid-stage costs nothing: the job is not started twice."""
     toy.order("audit.sleep", 6)
     first = worker(toy, "one", "audit")
     while toy.launches("audit") == 0:

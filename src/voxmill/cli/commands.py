@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import typer
 
-from voxmill.cli import demo, doctor, graph, launch, recipe, stage
+from voxmill.cli import demo, doctor, graph, launch, recipe, release, run, show, stage, sync
 
 
 def register(app: typer.Typer) -> None:
     """Adds every command to the app."""
-    for command in (stage, recipe, doctor, graph, launch, demo):
+    for command in (run, show, release, sync, recipe, stage, launch, graph, doctor, demo):
         command.register(app)

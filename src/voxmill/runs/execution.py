@@ -90,6 +90,19 @@ def run_stage(run: Run, stage: str, launcher: Launcher, force: bool = False) -> 
         return _keep_settled(run, stage, settled)
 
 
+def publish_rest(run: Run) -> None:
+    """Pushes what restored stages have left unpushed; for whoever stops before the last stage.
+
+    Raises:
+        UsageError: Another worker is at this run.
+        StorageFailed: The remote does not take the data.
+        OriginUnreachable: The git origin does not answer.
+    """
+    with worker_lock(run), _full_disk_told(run.folder):
+        if not is_published(run):
+            publish(run, storage_of(run))
+
+
 def stop_stage(run: Run, stage: str, launcher: Launcher) -> None:
     """Asks the stage's job to save and leave; returns at once, and does nothing without a job."""
     stage_launch.stop_stage(run.folder, run.recipe, stage, launcher)

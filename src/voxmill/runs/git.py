@@ -101,6 +101,7 @@ class Git:
                 capture_output=True,
                 check=False,
                 env=_environment() | dict(environ or {}),
+                start_new_session=True,  # Ctrl-C is for the worker, which ends in good order
             )
         except FileNotFoundError as error:
             if not self.folder.is_dir():
