@@ -1,6 +1,7 @@
 """Every metric that voxmill records: name, type, unit, help and labels.
 
-Names follow Prometheus: `voxmill_<thing>_<unit>[_total]`, base units (seconds, bytes, ratio 0-1).
+Names follow Prometheus: `voxmill_<thing>_<unit>[_total]`, base units (seconds, bytes, nats,
+ratio 0-1).
 A counter only grows within a run; it stands in the checkpoint, so a resumed run counts on.
 Run and recipe are no labels here: the exporter takes them from where the journal lies.
 """
@@ -74,6 +75,8 @@ _ALL = (
     _gauge("blank_ratio", "ratio", "Share of frames whose best token is blank.", "split"),
     _gauge("token_diversity_ratio", "ratio", "Share of the tokens ever written.", "split"),
     _gauge("frame_entropy_nats", "nats", "Mean entropy of a frame's tokens.", "split"),
+    _gauge("token_diversity_ratio", "ratio", "Share of the tokens ever written.", "split"),
+    _gauge("frame_entropy_nats", "nats", "Mean entropy of a frame's distribution.", "split"),
     _gauge("infinite_losses", "1", "Utterances of a split whose loss was infinite.", "split"),
     _gauge("evaluation_seconds", "seconds", "Time that an evaluation took.", "split"),
     _gauge("checkpoint_step", "1", "Step of the newest checkpoint."),

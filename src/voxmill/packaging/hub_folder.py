@@ -26,6 +26,7 @@ def write_hub_folder(pieces: Exportable, folder: Path, *, card: str) -> None:
     Raises:
         DataError: A library wrote a file that is neither weights, JSON nor text.
     """
+    _without_progress_bars()
     folder.mkdir(parents=True, exist_ok=True)
     pieces.network.save_pretrained(str(folder))
     pieces.processor.save_pretrained(str(folder))
@@ -46,4 +47,12 @@ def load_pipeline(folder: Path, *, task: str) -> Any:
     """What a user of the folder calls, and nothing else; runs on the CPU, fetches nothing."""
     from transformers import pipeline
 
+    _without_progress_bars()
     return pipeline(task, model=str(folder), device="cpu", local_files_only=True)
+
+
+def _without_progress_bars() -> None:
+    """Bars over one file say nothing and fill the logs of a stage."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()

@@ -61,19 +61,3 @@ def read_speech(
         taken.append(reader.samples(utterance))
         seconds += utterance.samples / sample_rate_hz
     return SpeechSamples(utterances=tuple(taken), sample_rate_hz=sample_rate_hz)
-
-
-def read_utterances(prepared: Path) -> list[PreparedUtterance]:
-    """Every utterance of a prepared corpus, in the order of the file.
-
-    Raises:
-        DataError: The file is missing or a line is no prepared utterance.
-    """
-    file = prepared / "utterances.jsonl"
-    try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-        return [PreparedUtterance.model_validate_json(line) for line in lines]
-    except (OSError, ValueError) as error:
-        raise DataError(f"Prepared utterances {file} cannot be read: {error}. Run prepare.") from (
-            error
-        )

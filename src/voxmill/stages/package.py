@@ -9,6 +9,8 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
+from voxmill.corpus.manifest import read_lines
+from voxmill.corpus.utterance import PreparedUtterance
 from voxmill.families.catalogue import load_family
 from voxmill.families.family import Artefact, Exportable, Family
 from voxmill.observability.recorder import Recorder
@@ -16,7 +18,7 @@ from voxmill.packaging.bundle import write_package
 from voxmill.packaging.hearing import Hearing, hear
 from voxmill.packaging.model_card import render
 from voxmill.packaging.parity import Parity, measure_fp32, measure_int8
-from voxmill.packaging.speech_samples import SpeechSamples, read_speech, read_utterances
+from voxmill.packaging.speech_samples import SpeechSamples, read_speech
 from voxmill.recipe.sections import PackageConfig
 from voxmill.stages.packaging.card import describe
 from voxmill.stages.stage import Check, StageContext, StageOutcome
@@ -49,7 +51,7 @@ class PackageStage:
             prepared=context.input("prepare"),
             model=recipe.model,
         )
-        utterances = read_utterances(context.input("prepare"))
+        utterances = read_lines(context.input("prepare") / "utterances.jsonl", PreparedUtterance)
         speech = read_speech(
             context.input("prepare"),
             utterances,

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 from transformers import AutoModelForCTC, AutoProcessor
+from transformers.utils.logging import disable_progress_bar
 
 from voxmill.errors import DataError
 from voxmill.families.ctc.decode import Decoder
@@ -29,6 +30,7 @@ class HuggingFaceRecogniser:
             DataError: The folder cannot be loaded.
         """
         self._decoder = decoder
+        disable_progress_bar()
         try:
             self._model = AutoModelForCTC.from_pretrained(
                 str(folder), local_files_only=True, use_safetensors=True

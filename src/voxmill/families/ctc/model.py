@@ -65,7 +65,7 @@ def build(model: CtcModelConfig, *, tokens: int, gradient_checkpointing: bool) -
     network = ParakeetForCTC(network_config(model, tokens=tokens))
     _draw_weights(network)
     if gradient_checkpointing:
-        network.gradient_checkpointing_enable({"use_reentrant": False})
+        network.activation_checkpointing_enable({"use_reentrant": False})
     return network
 
 

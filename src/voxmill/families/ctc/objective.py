@@ -60,6 +60,7 @@ class CtcObjective:
             },
         )
 
+    @torch.no_grad()
     def validate(self, model: nn.Module, batches: Iterable[CtcBatch]) -> dict[str, float]:
         """Figures over all batches.
 

@@ -1,0 +1,76 @@
+"""A tiny model of the tone language as the stages train and package leave it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from toys.tone_speech import MODEL, say, write_prepared
+from voxmill.families.ctc.family import CtcFamily
+from voxmill.families.family import Artefact, Exportable
+from voxmill.packaging.bundle import write_package
+from voxmill.training.checkpoint import CheckpointStore
+from voxmill.training.config import TrainConfig
+
+
+@dataclass(frozen=True)
+class PackagedTones:
+    """Prepared corpus, checkpoint folder and package of one short training."""
+
+    prepared: Path
+    checkpoint: Path
+    package: Path
+    pieces: Exportable
+    artefacts: tuple[Artefact, ...]
+
+    def artefact(self, name: str) -> Artefact:
+        """The artefact of that name."""
+        return next(artefact for artefact in self.artefacts if artefact.name == name)
+
+
+_MADE: list[PackagedTones] = []
+
+
+def made_once(folder: Path) -> PackagedTones:
+    """One training for every test of a session that only reads."""
+    if not _MADE:
+        _MADE.append(train_and_package(folder))
+    return _MADE[0]
+
+
+def train_and_package(folder: Path, *, epochs: int = 28) -> PackagedTones:
+    """Trains for a few seconds and packages."""
+    torch.set_num_threads(1)
+    prepared = folder / "prepare"
+    train_toy(prepared, folder / "train" / "best", epochs=epochs)
+    pieces = CtcFamily().export(
+        checkpoint=folder / "train" / "best", prepared=prepared, model=MODEL
+    )
+    artefacts = write_package(pieces, folder / "package", card="# Tones\n", batch=spoken()[:2])
+    return PackagedTones(prepared, folder / "train" / "best", folder / "package", pieces, artefacts)
+
+
+def train_toy(prepared: Path, checkpoint: Path, *, epochs: int) -> None:
+    """Writes a prepared corpus and the best checkpoint of a short training on it."""
+    utterances = write_prepared(prepared, utterances=60)
+    train = TrainConfig(
+        seed=3, epochs=epochs, batch_seconds=16.0, learning_rate=4e-3, warmup_steps=4, buckets=4
+    )
+    kit = CtcFamily().kit(
+        prepared=prepared, utterances=utterances, model=MODEL, train=train, stop=lambda: False
+    )
+    for epoch in range(epochs):
+        for position in range(kit.batches.batch_count(epoch)):
+            kit.learner.step([kit.batches.batch(epoch, position)])
+    store = CheckpointStore(checkpoint.parent / "store", keep=1)
+    store.save(1, {"learner": kit.learner.state()}, best=True)
+    store.export("best", checkpoint)
+
+
+def spoken(texts: tuple[str, ...] = ("ab cd", "dacb", "bb ad", "c")) -> list[np.ndarray]:
+    """Fresh utterances of the tone language."""
+    generator = np.random.default_rng(11)
+    return [say(text, generator) for text in texts]

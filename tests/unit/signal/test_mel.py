@@ -1,0 +1,109 @@
+"""The front end against transformers' ParakeetFeatureExtractor, which is the oracle."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+from transformers import ParakeetFeatureExtractor
+
+from voxmill.signal.mel import LogMel, MelSettings, TorchLogMel, mel_filters
+
+LENGTHS = (320, 321, 800, 4321, 16000, 37777)
+
+
+def oracle(settings: MelSettings) -> ParakeetFeatureExtractor:
+    return ParakeetFeatureExtractor(
+        feature_size=settings.mel_bins,
+        sampling_rate=settings.sample_rate_hz,
+        hop_length=settings.hop_samples,
+        win_length=settings.window_samples,
+        n_fft=settings.fft_samples,
+        preemphasis=settings.preemphasis,
+    )
+
+
+def waves(lengths=LENGTHS) -> list[np.ndarray]:
+    generator = np.random.default_rng(0)
+    return [(0.1 * generator.standard_normal(n)).astype(np.float32) for n in lengths]
+
+
+# 128 bands are one Fourier bin wide: there the extractor itself is 2e-4 off its float64 value.
+@pytest.mark.parametrize(
+    ("rate_hz", "bins", "tolerance"),
+    [(16000, 80, 1e-4), (16000, 128, 3e-4), (8000, 80, 1e-4), (8000, 40, 1e-4)],
+)
+def test_both_versions_equal_the_extractor_at_every_length(rate_hz, bins, tolerance) -> None:
+    """Alone and in a padded batch, at both sample rates."""
+    settings = MelSettings.for_rate(rate_hz, bins)
+    extractor, ours, torch_mel = oracle(settings), LogMel(settings), TorchLogMel(settings)
+    expected = extractor(waves(), sampling_rate=rate_hz)
+    found, frames = torch_mel(waves())
+    assert found.shape == expected.input_features.shape
+    assert frames.tolist() == expected.attention_mask.sum(1).tolist()
+    assert (found - expected.input_features).abs().max() < 1e-4
+    for wave in waves():
+        count = settings.frames(len(wave))
+        alone = extractor(wave, sampling_rate=rate_hz).input_features[0, :count].numpy()
+        assert np.abs(ours(wave) - alone).max() < tolerance
+
+
+def test_real_speech_has_the_extractor_s_features(shared) -> None:
+    """The same on recordings, whose bands differ by many orders of magnitude."""
+    settings = MelSettings.for_rate(16000, 80)
+    files = sorted((shared / "data/librispeech-mini").rglob("*.flac"))[:3]
+    speech = [soundfile.read(file, dtype="float32")[0][:80000] for file in files]
+    expected = oracle(settings)(speech, sampling_rate=16000).input_features
+    found, frames = TorchLogMel(settings)(speech)
+    assert (found - expected).abs().max() < 1e-4
+    for row, wave in enumerate(speech):
+        features = LogMel(settings)(wave)
+        assert np.abs(features - expected[row, : frames[row]].numpy()).max() < 1e-4
+
+
+def test_padding_does_not_change_an_utterance() -> None:
+    """Beside a longer neighbour the features are what they are alone, and zero past the end."""
+    torch_mel = TorchLogMel(MelSettings.for_rate(16000, 80))
+    short, long = waves((5000, 40000))
+    together, frames = torch_mel([short, long])
+    alone, _ = torch_mel([short])
+    assert (together[0, : frames[0]] - alone[0, : frames[0]]).abs().max() < 1e-5
+    assert together[0, frames[0] :].abs().max() == 0
+
+
+def test_a_recording_of_one_frame_is_no_speech_and_no_nan() -> None:
+    """One frame has no variance: the extractor divides by zero there, we give nothing."""
+    settings = MelSettings.for_rate(16000, 80)
+    assert LogMel(settings)(np.ones(319, dtype=np.float32)).shape == (0, 80)
+    features, _ = TorchLogMel(settings)([np.ones(200, dtype=np.float32)])
+    assert bool(features.isfinite().all())
+
+
+@pytest.mark.parametrize(("rate_hz", "bins"), [(8000, 20), (8000, 80), (16000, 80), (16000, 128)])
+def test_no_band_is_empty(rate_hz: int, bins: int) -> None:
+    """A band between two Fourier bins would hear nothing and be scaled noise."""
+    assert (mel_filters(MelSettings.for_rate(rate_hz, bins)).sum(axis=1) > 0).all()
+
+
+def test_settings_survive_json() -> None:
+    """`frontend.json` says all that the front end needs."""
+    settings = MelSettings.for_rate(8000, 40)
+    assert MelSettings.from_json(json.loads(json.dumps(settings.to_json()))) == settings
+
+
+def test_the_numpy_version_runs_without_torch() -> None:
+    """What stands beside an ONNX file must not need what ONNX does away with."""
+    code = (
+        "import sys; sys.modules['torch'] = sys.modules['transformers'] = None\n"
+        "import numpy as np\n"
+        "from voxmill.signal.mel import LogMel, MelSettings\n"
+        "print(LogMel(MelSettings())(np.ones(16000, dtype='float32')).shape)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.strip() == "(100, 80)"
