@@ -78,7 +78,9 @@ def _said(message: str, code: int) -> int:
 def _with_usage(error: TyperException) -> str:
     context = getattr(error, "ctx", None)
     command = context.command_path if context else "voxmill"
-    return f"{error.format_message().rstrip('.')}. See `{command} --help`."
+    message = error.format_message()
+    end = "" if message.endswith((".", "?", "!")) else "."
+    return f"{message}{end} See `{command} --help`."
 
 
 if __name__ == "__main__":
