@@ -42,10 +42,9 @@ def read_journal(folder: Path) -> list[JournalLine]:
     """
     merged: dict[tuple[int, tuple[tuple[str, str], ...]], JournalLine] = {}
     for attempt in _attempts(folder):
-        lines = list(_lines(folder / f"{attempt}.jsonl"))
-        for restart in (line.step for line in lines if RESUMED in line.values):
-            merged = {key: line for key, line in merged.items() if key[0] <= restart}
-        for line in lines:
+        for line in _lines(folder / f"{attempt}.jsonl"):
+            if RESUMED in line.values:
+                merged = {key: old for key, old in merged.items() if key[0] <= line.step}
             key = (line.step, tuple(sorted(line.labels.items())))
             merged[key] = _over(merged.get(key), line)
     return [merged[key] for key in sorted(merged)]

@@ -95,9 +95,10 @@ class BucketPlan:
 
         The last epoch asked for is kept, so that asking again costs nothing.
         """
-        if self._cached is None or self._cached[0] != epoch:
-            self._cached = (epoch, self._shuffled(epoch))
-        return self._cached[1]
+        cached = self._cached  # one reading: the loading thread may be an epoch ahead
+        if cached is None or cached[0] != epoch:
+            cached = self._cached = (epoch, self._shuffled(epoch))
+        return cached[1]
 
     def figures(self, epoch: int = 0) -> PaddingFigures:
         """How well the batches of an epoch are filled."""

@@ -53,7 +53,11 @@ class Learner(Protocol[BatchT_contra]):
 
 
 class BatchSource(Protocol[BatchT_co]):
-    """Gives the batches of one epoch, the same ones in the same order each time it is asked."""
+    """Gives the batches of one epoch, the same ones in the same order each time it is asked.
+
+    A loading thread asks for batches ahead of the training, which asks for counts: both methods
+    must bear two threads.
+    """
 
     def batch_count(self, epoch: int) -> int:
         """How many micro-batches epoch number `epoch` (from 0) has."""

@@ -49,10 +49,11 @@ def schedule_for(config: TrainConfig, batches: BatchSource[Any]) -> Schedule:
 
 def total_steps(config: TrainConfig, batches: BatchSource[Any]) -> int:
     """Optimizer steps of the whole training, if nothing stops it early."""
-    windows = sum(
-        math.ceil(batches.batch_count(epoch) / config.accumulation)
-        for epoch in range(config.epochs)
-    )
+    windows = 0
+    for epoch in range(config.epochs):
+        if config.max_steps is not None and windows >= config.max_steps:
+            return config.max_steps  # "a thousand epochs" is not asked to lay each of them out
+        windows += math.ceil(batches.batch_count(epoch) / config.accumulation)
     return windows if config.max_steps is None else min(windows, config.max_steps)
 
 

@@ -1,0 +1,236 @@
+"""The stage train: the family's model, the loop, and the best and last checkpoints."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import JsonValue
+from rich.console import Console
+
+from voxmill.corpus.manifest import read_lines
+from voxmill.corpus.utterance import PreparedUtterance
+from voxmill.errors import TrainingFailed
+from voxmill.families.catalogue import load_family
+from voxmill.families.family import Family, TrainingKit
+from voxmill.observability.curves import JournalLine, read_journal, write_curves
+from voxmill.recipe.recipe import Recipe
+from voxmill.stages.machine import peak_memory_bytes
+from voxmill.stages.stage import Check, StageContext, StageOutcome
+from voxmill.training.checkpoint import CheckpointStore
+from voxmill.training.durable import sha256_of
+from voxmill.training.loop import Training, TrainingResult, train
+from voxmill.training.progress import progress_for
+from voxmill.training.randomness import seed_everything
+
+MAX_SKIPPED_SHARE = 0.05
+"""fp16 skips a few updates while it finds its scale; more of them is a sick training."""
+
+_CURVES = frozenset({"loss", "learning_rate", "gradient_norm", "epoch", "best_value"})
+_ERROR_RATES = frozenset({"wer", "cer"})
+_NO_CHANGE_OF_RESULT = frozenset({"threads", "keep_checkpoints", "checkpoint_every_steps"})
+
+
+class TrainStage:
+    """Writes `best/`, `last/` and `curves.jsonl`; goes on from `work/checkpoints`."""
+
+    name = "train"
+    version = 1
+
+    def __init__(self, families: Callable[[str], Family] = load_family) -> None:
+        self._families = families
+
+    def run(self, context: StageContext) -> StageOutcome:
+        """Fills `context.out`.
+
+        Raises:
+            CheckpointedAndLeft: Asked to stop; a checkpoint was written first.
+            DataError: Prepare's output cannot be read, or a split is empty.
+            EngineMissing: A checkpoint could not be written.
+            TrainingFailed: The loss, or the watched value at every evaluation, was not finite.
+            UsageError: The learner does not measure what `train.watch` names.
+        """
+        recipe, prepared = context.recipe, context.input("prepare")
+        family = self._families(recipe.family)
+        _settle_torch(recipe)
+        kit = family.kit(
+            prepared=prepared,
+            utterances=read_lines(prepared / "utterances.jsonl", PreparedUtterance),
+            model=recipe.model,
+            train=recipe.train,
+            stop=context.stop_requested,
+        )
+        store = CheckpointStore(
+            context.work / "checkpoints",
+            recipe.train.keep_checkpoints,
+            identity=training_identity(recipe, family.version, prepared),
+        )
+        result = train(_training(context, kit, store))
+        memory = _peak_memory_bytes()
+        _record_end(context, result, kit.notes, memory)
+        sizes = _export(store, result, recipe.train.watch, context.out)
+        _write_curves(context, result)
+        return StageOutcome(
+            checks=(_finite(result), _learned(result, recipe.train.watch)),
+            figures={**_figures(result, kit.notes), **sizes, "peak_memory_bytes": memory},
+        )
+
+
+def training_identity(recipe: Recipe, family_version: int, prepared: Path) -> str:
+    """A fingerprint of all that a training's result depends on; a checkpoint carries it.
+
+    Args:
+        recipe: Its `train` and `model` sections count, but for what changes no weight.
+        family_version: Of the family's code.
+        prepared: Prepare's output. Its report names every file's hash; without a report (a stage
+            started by hand) the manifest of utterances stands for the data.
+    """
+    report = prepared / "report.json"
+    data: Any
+    if report.is_file():
+        data = json.loads(report.read_text(encoding="utf-8")).get("outputs")
+    else:
+        data = sha256_of(prepared / "utterances.jsonl")
+    content = {
+        "data": data,
+        "family": [recipe.family, family_version],
+        "model": recipe.model.model_dump(mode="json"),
+        "train": recipe.train.model_dump(mode="json", exclude=set(_NO_CHANGE_OF_RESULT)),
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _settle_torch(recipe: Recipe) -> None:
+    if recipe.train.threads is not None:
+        torch.set_num_threads(recipe.train.threads)
+    seed_everything(recipe.train.seed)
+
+
+def _training(context: StageContext, kit: TrainingKit, store: CheckpointStore) -> Training:
+    return Training(
+        learner=kit.learner,
+        batches=kit.batches,
+        validation=kit.validation,
+        config=context.recipe.train,
+        checkpoints=store,
+        recorder=context.recorder,
+        stop_requested=context.stop_requested,
+        clock=context.clock,
+        progress=progress_for(Console(stderr=True), context.clock),
+    )
+
+
+def _export(
+    store: CheckpointStore, result: TrainingResult, watch: str, out: Path
+) -> dict[str, JsonValue]:
+    if result.best_step is None:
+        raise TrainingFailed(
+            f"The watched {watch} was not finite at any of the evaluations up to step "
+            f"{result.steps}, so there is no best checkpoint. Look at the validation figures in "
+            f"the journal; lower train.learning_rate or lengthen train.warmup_steps."
+        )
+    store.export("best", out / "best")
+    return {"checkpoint_bytes": store.export("latest", out / "last").bytes}
+
+
+def _write_curves(context: StageContext, result: TrainingResult) -> None:
+    """Writes what was learned when; times and rates stay in the journal.
+
+    Without them a training that was killed and resumed leaves the same file as one that was not.
+    """
+    context.recorder.flush()
+    lines = [_learning(line) for line in read_journal(context.work / "journal")]
+    write_curves(
+        (line for line in lines if line.values and line.step <= result.steps),
+        context.out / "curves.jsonl",
+    )
+
+
+def _learning(line: JournalLine) -> JournalLine:
+    if line.labels:
+        wanted = line.labels.get("split") == "validation"
+        values = {k: v for k, v in line.values.items() if wanted and not k.endswith("_seconds")}
+    else:
+        values = {k: v for k, v in line.values.items() if _is_learning_curve(k)}
+    return replace(line, values=values)
+
+
+def _is_learning_curve(name: str) -> bool:
+    prefix = "voxmill_train_"
+    return name.startswith(prefix) and name.removeprefix(prefix) in _CURVES
+
+
+def _finite(result: TrainingResult) -> Check:
+    share = result.skipped_updates / max(1, result.steps)
+    return Check(
+        name="train.finite",
+        value=round(share, 6),
+        limit=f"at most {MAX_SKIPPED_SHARE:g} of the updates left out as not finite",
+        passed=share <= MAX_SKIPPED_SHARE,
+        help="Lower train.learning_rate, lengthen train.warmup_steps, or use precision bf16 or no.",
+    )
+
+
+def _learned(result: TrainingResult, watch: str) -> Check:
+    """The best value against that before the first step.
+
+    An error rate must also be below 1, which a model that writes nothing at all reaches: an
+    untrained one that babbles is often above it.
+    """
+    first = _plain(result.first_value)
+    limit = min(
+        float("inf") if first is None else first, 1.0 if watch in _ERROR_RATES else float("inf")
+    )
+    best = result.best_value
+    return Check(
+        name="train.learned",
+        value="none" if best is None else best,
+        limit=f"{watch} below {limit:.4g}, what it is without training",
+        passed=best is not None and best < limit,
+        help="Look at the learning curves: train longer (train.epochs), try another "
+        "train.learning_rate, and check that audio and transcripts belong together.",
+    )
+
+
+def _figures(result: TrainingResult, notes: Mapping[str, float]) -> dict[str, JsonValue]:
+    return {
+        **{name: round(value, 6) for name, value in notes.items()},
+        "steps": result.steps,
+        "epochs": round(result.epochs, 4),
+        "ending": result.ending,
+        "seconds": round(result.seconds, 3),
+        "first_value": _plain(result.first_value),
+        "best_value": _plain(result.best_value),
+        "best_step": result.best_step,
+        "last_value": _plain(result.last_value),
+        "resumed_from": result.resumed_from,
+        "skipped_updates": result.skipped_updates,
+        "infinite_losses": result.infinite_losses,
+    }
+
+
+def _plain(value: float | None) -> float | None:
+    """JSON knows neither NaN nor infinity."""
+    return value if value is not None and math.isfinite(value) else None
+
+
+def _record_end(
+    context: StageContext, result: TrainingResult, notes: Mapping[str, float], memory: int
+) -> None:
+    values: dict[str, float] = {"voxmill_train_peak_memory_bytes": memory}
+    for name in ("parameters", "skipped_utterances"):
+        if name in notes:
+            values[f"voxmill_train_{name}"] = notes[name]
+    context.recorder.record(values, step=result.steps)
+
+
+def _peak_memory_bytes() -> int:
+    if torch.cuda.is_available():
+        return int(torch.cuda.max_memory_allocated())
+    return peak_memory_bytes()
