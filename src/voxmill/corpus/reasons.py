@@ -9,6 +9,7 @@ Reason = Literal[
     "audio_without_transcript",
     "transcript_without_audio",
     "name_not_understood",
+    "unreadable_transcript",
     "duplicate_id",
     # audit: what the recording is
     "unreadable_audio",
