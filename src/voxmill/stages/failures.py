@@ -24,6 +24,7 @@ _GPU_GONE = (
 )
 """How CUDA says that the device went away; an assert or illegal access in a kernel is our bug."""
 
+_HARDLY_FREE_BYTES = 2**20
 _GIB = 2**30
 
 
@@ -42,6 +43,9 @@ def translate(error: BaseException, *, stage: str, out: Path, work: Path) -> Vox
     chain = list(_chain(error))
     if any(isinstance(one, VoxmillError) for one in chain[:1]):
         return None
+    if any(isinstance(one, RuntimeError) for one in chain) and _nothing_free(out, work):
+        # torch.save and libsndfile hide the reason: "unexpected pos 576 vs 534", "System error".
+        return _full_disk(error, stage, out, work)
     for recognised, words in _KINDS:
         found = next((one for one in chain if recognised(one)), None)
         if found is not None:
@@ -80,6 +84,11 @@ def _is_out_of_memory(error: BaseException) -> bool:
     refused = isinstance(error, OSError) and error.errno == errno.ENOMEM
     # torch's allocator for the CPU raises a RuntimeError.
     return isinstance(error, MemoryError) or refused or "can't allocate memory" in str(error)
+
+
+def _nothing_free(*folders: Path) -> bool:
+    there = [folder for folder in folders if folder.is_dir()]
+    return any(shutil.disk_usage(folder).free < _HARDLY_FREE_BYTES for folder in there)
 
 
 def _full_disk(error: BaseException, stage: str, out: Path, work: Path) -> VoxmillError:

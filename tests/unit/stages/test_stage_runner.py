@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import signal
 import threading
 from collections.abc import Callable
@@ -238,6 +239,20 @@ def test_a_full_disk_says_what_to_do_and_makes_room(order: StageOrder) -> None:
     assert list(order.out.iterdir()) == []
     assert (order.work / "checkpoint").read_text(encoding="utf-8") == "kept"
     assert caught.value.__cause__ is full
+
+
+def test_a_library_that_hides_the_full_disk_is_seen_through(
+    order: StageOrder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """torch.save says "unexpected pos", libsndfile "System error": the disk itself is asked."""
+    hiding = RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 576 vs 534")
+    with pytest.raises(RuntimeError, match="unexpected pos"):
+        run(order, raising(hiding))
+    (order.out / "half.bin").unlink()
+    nothing = shutil.disk_usage(order.out)._replace(free=4096)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: nothing)
+    with pytest.raises(EngineMissing, match=r"the disk is full at .*: 4,096 bytes free"):
+        run(order, raising(hiding))
 
 
 def hidden(cause: BaseException) -> RuntimeError:
