@@ -173,3 +173,14 @@ def hashes(folder: Path) -> dict[str, str]:
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
+
+
+def origin_has(toy: ToyProject, run: Run) -> bool:
+    """Whether the origin's branch is where the run is."""
+    head = git(run.folder, "rev-parse", "HEAD")
+    return git(toy.root, "rev-parse", f"refs/heads/{run.branch}") == head
+
+
+def main_memory(toy: ToyProject, name: str) -> list[str]:
+    """Lines of a memory file in the main branch."""
+    return git(toy.root, "show", f"main:memory/digits/{name}").splitlines()

@@ -97,15 +97,21 @@ def parse(recipe: str, texts: Sequence[str]) -> dict[str, object]:
 def _carry_out(run: Run, until: str | None, force: str | None, launcher: str | None) -> None:
     from rich.console import Console
 
+    from voxmill.errors import VoxmillError
     from voxmill.runs.execution import publish_rest
 
     console = Console()
     console.print(f"Run {run.recipe}/{run.id} in {run.folder}", soft_wrap=True, highlight=False)
     engine = _engine(run, launcher)
-    for stage in _wanted(run, until, force):
-        with _stops_passed_on(run, stage, engine):
-            _bring(console, run, stage, engine, forced=force in {stage, "all"})
-    publish_rest(run)
+    wanted = _wanted(run, until, force)
+    try:
+        for stage in wanted:
+            with _stops_passed_on(run, stage, engine):
+                _bring(console, run, stage, engine, forced=force in {stage, "all"})
+        publish_rest(run)
+    except VoxmillError:
+        typer.echo(f"When the cause is gone, go on with: voxmill resume {run.id}", err=True)
+        raise
     _show_end(console, run)
 
 
@@ -163,9 +169,7 @@ def _stops_passed_on(run: Run, stage: str, engine: Launcher) -> Iterator[None]:
     try:
         yield
         if asked:
-            raise CheckpointedAndLeft(
-                f"Stopped after {stage}, as asked. Go on with: voxmill resume {run.id}"
-            )
+            raise CheckpointedAndLeft(f"Stopped after {stage}, as asked.")
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)

@@ -61,6 +61,8 @@ def list_in_workshop(order: ListingOrder) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         said = done.stderr.strip().removeprefix("voxmill: ")
+        # The file is a draft in a folder that is about to go; people know the recipe by its name.
+        said = said.replace(str(order.recipe_file), order.recipe_file.stem)
         raise error_of(done.returncode, said or f"{' '.join(command)}: exit {done.returncode}")
 
 

@@ -1,0 +1,127 @@
+"""The commands on runs and releases, as a person types them."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from toys.toy_project import STAGES, ToyProject, git, make_project
+from voxmill.cli.main import run as voxmill
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> ToyProject:
+    """A project whose run `one` has every stage, the last one with a failed check."""
+    toy = make_project(tmp_path_factory.mktemp("finished"))
+    toy.order("evaluate.failed")
+    toy.run_all(toy.open("one"))
+    toy.open("two", overrides={"train.epochs": 9})
+    return toy
+
+
+@pytest.fixture
+def say(finished: ToyProject, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """Runs a command line in the project; gives exit code and everything it said."""
+    monkeypatch.chdir(finished.root)
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def command(*arguments: str) -> tuple[int, str]:
+        code = voxmill(list(arguments))
+        said = capsys.readouterr()
+        return code, said.out + said.err
+
+    return command
+
+
+def test_runs_lists_state_figures_and_age(say) -> None:
+    """One line a run: how far it is and what it reached."""
+    code, said = say("runs")
+    assert code == 0
+    one, two = (line.split() for line in said.splitlines()[1:3])
+    assert one[:6] == ["digits", "one", "finished", "evaluate", "failed", "3.00%"]
+    assert two[:3] == ["digits", "two", "open"]
+    assert "No runs in" in say("runs", "words")[1]
+
+
+def test_show_tells_stages_checks_and_places(say, finished: ToyProject) -> None:
+    """Whatever a person needs to decide what to do next."""
+    code, said = say("show", "digits/one")
+    assert code == 0
+    for stage in STAGES:
+        assert f" {stage} " in said
+    assert "at most 0.4" in said
+    assert "Look at the data." in said
+    assert str(finished.root / ".voxmill" / "runs" / "digits" / "one") in said
+    assert "train.epochs = 9" in say("show", "two")[1]
+
+
+def test_release_waits_for_its_waiver_and_rollback_knows_its_versions(say) -> None:
+    """66 behind a failed check, 64 for a waiver without reason, then the release."""
+    code, said = say("release", "one")
+    assert code == 66
+    assert 'voxmill waive one "evaluate.quality"' in said
+    assert say("waive", "one", "evaluate.quality")[0] == 64
+    assert say("waive", "one", "evaluate.nonsense", "--why", "x")[0] == 64
+    assert say("waive", "one", "evaluate.quality", "--why", "a toy")[0] == 0
+    assert "waived" in say("show", "one")[1]
+    code, said = say("release", "one")
+    assert code == 0
+    assert "is digits@v0.1.0" in said
+    assert "git checkout digits@v0.1.0 && dvc pull" in said
+    assert say("rollback", "digits", "v0.1.0")[0] == 64
+    assert say("rollback", "digits", "v3.0.0")[0] == 64
+
+
+def test_a_wrong_name_stage_launcher_or_override_is_64_with_what_there_is(say) -> None:
+    """Usage mistakes never start anything."""
+    for command, words in (
+        (("run", "nothing"), "Recipes there are: digits, words"),
+        (("run", "digits", "--set", "train"), "section.key=value"),
+        (("resume", "nobody"), "the newest there: digits/one, digits/two"),
+        (("resume", "two", "--until", "bake"), "there are: ingest, audit"),
+        (("resume", "two", "--force", "bake"), "there are: ingest, audit"),
+        (("resume", "two", "--launcher", "rocket"), "there are: process"),
+    ):
+        code, said = say(*command)
+        assert (code, words in said) == (64, True), said
+
+
+def test_resuming_a_finished_run_does_nothing_and_says_what_is_next(say, finished) -> None:
+    """A line a stage, the figures, the next command."""
+    before = {stage: finished.launches(stage) for stage in STAGES}
+    code, said = say("resume", "one")
+    assert code == 0
+    assert said.count("unchanged") == len(STAGES)
+    assert "3.00%" in said
+    assert "next    voxmill" in said
+    assert {stage: finished.launches(stage) for stage in STAGES} == before
+
+
+def test_ctrl_c_asks_the_job_to_leave_with_75_and_resume_goes_on(tmp_path: Path) -> None:
+    """The first Ctrl-C saves; nothing is lost, and the message says how to go on."""
+    toy = make_project(tmp_path)
+    order = toy.order("ingest.sleep", 60)
+    toy.open("one")
+    script = Path(__file__).resolve().parents[1] / "toys" / "toy_command.py"
+    command = [sys.executable, str(script), str(toy.control), "resume", "one", "--until", "audit"]
+    process = subprocess.Popen(
+        command, cwd=toy.root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    while toy.launches("ingest") == 0:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 75, said
+    assert "asked to save and leave" in said
+    assert "voxmill resume one" in said
+    order.unlink()
+    done = subprocess.run(command, cwd=toy.root, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "Finish audit" in git(toy.open("one").folder, "log", "-1", "--format=%s")
