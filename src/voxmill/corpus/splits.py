@@ -58,7 +58,9 @@ def split(
             two splits for what must now stay together.
     """
     stated = _stated(utterances, config)
-    remembered = {line.id: line.split for line in memory}
+    remembered: dict[str, str] = {}
+    for line in memory:
+        remembered.setdefault(line.id, line.split)  # of two runs at once the first one counts
     open_ones = [one for one in utterances if one.id not in stated]
     units = {one.id: _unit(one, config) for one in open_ones}
     earlier = _earlier(open_ones, units, remembered)

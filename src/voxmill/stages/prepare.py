@@ -1,0 +1,143 @@
+"""The stage prepare: texts normalised, splits made, tokenizer trained, samples in shards."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from pydantic import BaseModel, JsonValue
+
+from voxmill.corpus.manifest import write_json, write_lines
+from voxmill.corpus.shards import ShardWriter
+from voxmill.corpus.statistics import Amount
+from voxmill.corpus.utterance import PreparedUtterance, RejectedUtterance
+from voxmill.errors import UsageError
+from voxmill.families.catalogue import load_family
+from voxmill.families.family import Family
+from voxmill.stages.preparation.gate import Counted, checks
+from voxmill.stages.preparation.material import Material, read_material
+from voxmill.stages.preparation.recordings import ModelDemands, Prepared, decoded, write_shards
+from voxmill.stages.stage import StageContext, StageOutcome
+from voxmill.stages.stopping import until_stopped
+
+_MEGABYTE = 10**6
+
+
+class PrepareStage:
+    """Writes shards, tokenizer, manifests, split figures, and what memory has to learn.
+
+    Files: `shards/`, `tokenizer/`, `utterances.jsonl`, `skipped.jsonl`, `splits.json`, and
+    `memory/splits.jsonl` with the lines that memory does not have yet.
+    """
+
+    name = "prepare"
+    version = 1
+
+    def __init__(self, families: Callable[[str], Family] = load_family) -> None:
+        self._families = families
+
+    def run(self, context: StageContext) -> StageOutcome:
+        """Fills `context.out`.
+
+        Raises:
+            DataError: Earlier outputs are damaged, or nothing is left to train on.
+            CheckpointedAndLeft: Asked to stop.
+        """
+        config = context.recipe.prepare
+        material = read_material(
+            context.input("audit"), context.input("memory"), text=config.text, by=config.split
+        )
+        demands = _demands(self._families(context.recipe.family), context, material)
+        found = _sharded(context, material, demands)
+        prepared = [one for one in found if isinstance(one, PreparedUtterance)]
+        skipped = [*material.skipped, *(o for o in found if isinstance(o, RejectedUtterance))]
+        skipped.sort(key=lambda one: one.id)
+        by_split = _by_split(prepared, demands.sample_rate_hz)
+        _write(context.out, prepared, skipped, material)
+        write_json(context.out / "splits.json", by_split)
+        counted = Counted(
+            prepared=prepared,
+            skipped=len(skipped),
+            audio_sha256={one.id: one.audio_sha256 for one in material.utterances},
+        )
+        return StageOutcome(
+            checks=checks(counted, config),
+            figures={
+                **{name: _without_names(of) for name, of in by_split.items()},
+                "skipped": len(skipped),
+                "new_in_memory": len(material.new_lines),
+                "sample_rate_hz": demands.sample_rate_hz,
+            },
+        )
+
+
+def sample_rate_of(model: BaseModel) -> int:
+    """The sample rate that a model hears, in Hz.
+
+    A family states it as `sample_rate_hz` of its `model` section: as a setting, or as a property
+    where the model knows one rate only.
+
+    Raises:
+        UsageError: The section has none.
+    """
+    rate = getattr(model, "sample_rate_hz", None)
+    if not isinstance(rate, int):
+        raise UsageError(
+            f"Model section {type(model).__name__} has no sample_rate_hz; expected a setting or a "
+            "property of that name, in Hz. Add it to the family's config.py."
+        )
+    return rate
+
+
+def _demands(family: Family, context: StageContext, material: Material) -> ModelDemands:
+    """Trains the tokenizer on training texts alone, and encodes all texts with it."""
+    model, tokenizer = context.recipe.model, context.out / "tokenizer"
+    family.tokenizer(material.training_texts, model, tokenizer)
+    ids = [one.id for one in material.utterances]
+    labels = family.encode(tokenizer, [material.texts[i] for i in ids])
+    return ModelDemands(
+        sample_rate_hz=sample_rate_of(model),
+        labels=dict(zip(ids, labels, strict=True)),
+        frames=lambda seconds: family.frames(seconds, model),
+    )
+
+
+def _sharded(context: StageContext, material: Material, demands: ModelDemands) -> list[Prepared]:
+    recordings = decoded(material.utterances, context.input("ingest"), demands.sample_rate_hz)
+    max_bytes = context.recipe.prepare.shard_megabytes * _MEGABYTE
+    with ShardWriter(context.out / "shards", max_bytes=max_bytes) as writer:
+        steps = until_stopped(recordings, context, stage=PrepareStage.name)
+        return write_shards(steps, material, demands, writer)
+
+
+def _write(
+    out: Path,
+    prepared: Sequence[PreparedUtterance],
+    skipped: Sequence[RejectedUtterance],
+    material: Material,
+) -> None:
+    write_lines(out / "utterances.jsonl", prepared)
+    write_lines(out / "skipped.jsonl", skipped)
+    write_lines(out / "memory" / "splits.jsonl", material.new_lines)
+
+
+def _by_split(
+    prepared: Sequence[PreparedUtterance], sample_rate_hz: int
+) -> dict[str, dict[str, JsonValue]]:
+    """Utterances, hours and speakers of each split."""
+    groups: dict[str, list[PreparedUtterance]] = defaultdict(list)
+    for one in prepared:
+        groups[one.split].append(one)
+    return {
+        name: {
+            **Amount.of([one.samples / sample_rate_hz for one in group]).model_dump(),
+            "speakers": list[JsonValue](sorted({one.speaker for one in group})),
+        }
+        for name, group in sorted(groups.items())
+    }
+
+
+def _without_names(split: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    names = split["speakers"]
+    return {**split, "speakers": len(names) if isinstance(names, list) else names}
