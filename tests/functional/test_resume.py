@@ -18,7 +18,9 @@ from voxmill.training.checkpoint import load_checkpoint
 
 FORKS = multiprocessing.get_context("forkserver")
 # Imported once, not in each process; the server does not see pytest's path, so no toys here.
-FORKS.set_forkserver_preload(["voxmill.stages.train", "voxmill.training.supervised"])
+FORKS.set_forkserver_preload(
+    ["voxmill.stages.train", "voxmill.training.supervised", "torch._dynamo"]
+)
 
 
 class Attempt:
@@ -82,18 +84,18 @@ def same(one, other) -> bool:
 
 
 def test_kill_nine_at_random_moments_changes_nothing(tmp_path, straight):
-    """Eight kills, each a random number of batches and milliseconds after the start."""
+    """Six kills, each a random number of batches and milliseconds after the start."""
     toy_prepared(tmp_path / "prepare")
     seed = random.randrange(10**6)
     moments = random.Random(seed)
     killed = 0
-    for number in range(1, 9):
+    for number in range(1, 7):
         attempt = Attempt(tmp_path, number)
         if attempt.heard(moments.randint(1, 18)):
             time.sleep(moments.uniform(0, 0.06))
         attempt.send(signal.SIGKILL)
         killed += attempt.exit_code() == -signal.SIGKILL
-    last = Attempt(tmp_path, 9)
+    last = Attempt(tmp_path, 7)
     assert last.exit_code() == 0, f"seed {seed}"
     assert killed >= 3, f"seed {seed}"
     assert_as_if_undisturbed(last.out, straight)

@@ -99,7 +99,8 @@ class SupervisedLearner(Generic[BatchT]):
             TrainingFailed: Too many updates in a row were not finite.
         """
         self._updates += 1
-        self._model.train()
+        if not self._model.training:  # walking through a deep model's modules costs half a step
+            self._model.train()
         rate = self._schedule.rate(self._updates)
         for group in self._optimiser.param_groups:
             group["lr"] = rate
