@@ -1,4 +1,4 @@
-"""The project's own DAG file, read as Airflow reads it: in a process that has nothing else."""
+"""The project's own DAG file, read as Airflow's processor reads it, in a process of its own."""
 
 import json
 import os
@@ -16,9 +16,10 @@ import json, os, sys, time
 from pathlib import Path
 from voxmill.orchestration import airflow_home
 airflow_home.enter(Path(sys.argv[2]), project=Path(sys.argv[1]), environ=os.environ)
-from airflow.dag_processing.dagbag import DagBag
+from airflow.dag_processing.dagbag import BundleDagBag  # puts dags/ on the import path
 started = time.perf_counter()
-bag = DagBag(os.path.join(sys.argv[1], "dags"))
+folder = Path(sys.argv[1]) / "dags"
+bag = BundleDagBag(dag_folder=folder, bundle_path=folder, bundle_name="dags-folder")
 seconds = time.perf_counter() - started
 print(json.dumps({
     "errors": bag.import_errors,

@@ -24,7 +24,7 @@ def toy(tmp_path_factory):
     """A project whose DAG file has the real worker and toy stages."""
     toy = make_project(tmp_path_factory.mktemp("demo"))
     (toy.root / "dags").mkdir()
-    (toy.root / "dags" / "toys.py").write_text(DAG_FILE)
+    (toy.root / "dags" / "played.py").write_text(DAG_FILE)
     toy.git("add", "dags")
     toy.git("commit", "--quiet", "--message=Add DAGs")
     return toy
