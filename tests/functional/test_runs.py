@@ -71,6 +71,14 @@ def test_memory_reaches_the_main_branch_and_its_files_follow(toy: ToyProject) ->
     assert git(toy.root, "status", "--porcelain") == ""
 
 
+def test_a_trial_with_another_source_leaves_mains_listing_alone(toy: ToyProject) -> None:
+    """Else the next sync would find new data where there is none."""
+    toy.run_all(toy.open("one"), until="ingest")
+    listed = main_memory(toy, "source.json")
+    toy.run_all(toy.open("two", overrides={"source.path": "fewer"}), until="ingest")
+    assert main_memory(toy, "source.json") == listed
+
+
 def test_changed_data_reruns_and_a_changed_section_reruns_only_what_reads_it(
     toy: ToyProject,
 ) -> None:

@@ -129,9 +129,11 @@ def make_project(folder: Path, environ: Mapping[str, str] | None = None) -> ToyP
         path.mkdir(parents=True)
     for number in range(3):
         (root / "recordings" / f"{number}.wav").write_bytes(bytes([number]) * 100)
+    (root / "fewer").mkdir()
+    (root / "fewer" / "0.wav").write_bytes(b"0")
     (root / "recipes" / "digits.yaml").write_text(RECIPE)
     (root / "recipes" / "words.yaml").write_text(RECIPE)
-    (root / ".gitignore").write_text("/artifacts/\n/work/\n/.voxmill/\n/recordings/\n")
+    (root / ".gitignore").write_text("/artifacts/\n/work/\n/.voxmill/\n/recordings/\n/fewer/\n")
     (root / ".dvc" / "config").write_text("[core]\n    analytics = false\n")
     (root / ".dvc" / ".gitignore").write_text("/config.local\n/tmp\n/cache\n")
     (root / "code.py").write_text("print('one')\n")
