@@ -1,0 +1,149 @@
+"""Proof of the main job: a fresh clone, `make demo`'s command, a release, and everything back elsewhere.
+
+Takes several minutes. `make proof AREA=digits`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+STAGES = ("ingest", "audit", "verify", "prepare", "probe", "train", "package", "evaluate")
+
+
+def run(*command: str, cwd: Path, timeout_seconds: float = 1800) -> str:
+    """The standard output of a command that must end with 0."""
+    done = subprocess.run(
+        command,
+        cwd=cwd,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=timeout_seconds,
+        check=False,
+    )
+    assert done.returncode == 0, f"{command}\n{done.stdout[-6000:]}\n{done.stderr[-6000:]}"
+    return done.stdout
+
+
+def environment() -> dict[str, str]:
+    """The caller's environment without voxmill's settings, with this interpreter's commands first."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("VOXMILL_", "AIRFLOW", "GIT_"))}
+    kept["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}"
+    return kept
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    """sha256 of every file below the folder, by relative path."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A fresh clone of the committed tree in which the demo has run once."""
+    folder = tmp_path_factory.mktemp("proof") / "voxmill"
+    run("git", "clone", "--quiet", str(ROOT), str(folder), cwd=ROOT)
+    # A CI checkout may stand on no branch; runs need one to remember things in.
+    run("git", "checkout", "--quiet", "-B", "main", cwd=folder)
+    run("git", "config", "user.name", "proof", cwd=folder)
+    run("git", "config", "user.email", "proof@example.org", cwd=folder)
+    sys.stdout.write(run("voxmill", "demo", "digits", cwd=folder))
+    return folder
+
+
+def only_run(project: Path) -> Path:
+    """The folder of the run whose train stage was executed: the first one."""
+    folders = sorted((project / ".voxmill/runs/digits").iterdir(), key=lambda f: f.stat().st_mtime)
+    return folders[0]
+
+
+def test_the_demo_releases_a_model_that_hears_unseen_voices(project: Path) -> None:
+    """A clone ends as tag digits@v0.1.0, below 5 % word errors on voices it never heard."""
+    assert "digits@v0.1.0" in run("git", "tag", cwd=project).split()
+    evaluated = only_run(project) / "artifacts/digits/evaluate"
+    test = json.loads((evaluated / "metrics.json").read_text())["test_sets"]["test"]
+    for artefact, figures in test["artefacts"].items():
+        assert figures["wer"] < 0.05, (artefact, figures)
+    assert (evaluated / "index.html").stat().st_size > 50_000
+    prepared = only_run(project) / "artifacts/digits/prepare/utterances.jsonl"
+    lines = [json.loads(line) for line in prepared.read_text().splitlines()]
+    voices = {
+        split: {line["speaker"] for line in lines if line["split"] == split}
+        for split in ("train", "validation", "test")
+    }
+    assert not voices["train"] & voices["test"]
+    assert not voices["train"] & voices["validation"]
+
+
+def test_a_release_comes_back_byte_for_byte_in_another_folder(
+    project: Path, tmp_path: Path
+) -> None:
+    """`git checkout <tag> && dvc pull` exits 0 and brings every file of every stage."""
+    elsewhere = tmp_path / "elsewhere"
+    run("git", "clone", "--quiet", str(project), str(elsewhere), cwd=tmp_path)
+    run("git", "checkout", "--quiet", "digits@v0.1.0", cwd=elsewhere)
+    run("dvc", "pull", cwd=elsewhere)
+    expected = hashes(only_run(project) / "artifacts/digits")
+    assert hashes(elsewhere / "artifacts/digits") == expected
+    assert {path.split("/")[0] for path in expected} == set(STAGES)
+    assert run("dvc", "status", cwd=elsewhere).strip() == "Data and pipelines are up to date."
+
+
+def test_the_released_folder_loads_with_one_call(project: Path, tmp_path: Path) -> None:
+    """transformers alone, without voxmill, transcribes a test recording with the released folder."""
+    artifacts = only_run(project) / "artifacts/digits"
+    program = tmp_path / "load.py"
+    program.write_text(
+        "import json, sys, numpy\n"
+        "from transformers import pipeline\n"
+        "folder, prepared = sys.argv[1:]\n"
+        "lines = [json.loads(l) for l in open(prepared + '/utterances.jsonl')]\n"
+        "one = next(l for l in lines if l['split'] == 'test')\n"
+        "pcm = numpy.fromfile(prepared + '/shards/' + one['shard'], '<i2',\n"
+        "                     count=one['samples'], offset=2 * one['offset_samples'])\n"
+        "asr = pipeline('automatic-speech-recognition', model=folder)\n"
+        "text = asr(pcm.astype('float32') / 32768)['text']\n"
+        "assert 'voxmill' not in sys.modules\n"
+        "print(json.dumps([one['text'], text]))\n"
+    )
+    said = run(
+        sys.executable, str(program), f"{artifacts}/package/hf", f"{artifacts}/prepare",
+        cwd=tmp_path,
+    )  # fmt: skip
+    expected, heard = json.loads(said.splitlines()[-1])
+    assert heard.split()
+    assert set(heard.split()) & set(expected.split())
+
+
+def test_an_unchanged_second_run_executes_no_stage(project: Path) -> None:
+    """The second pass restores all eight stages and tags nothing new."""
+    tags = run("git", "tag", cwd=project)
+    began = time.monotonic()
+    said = run("voxmill", "demo", "digits", cwd=project)
+    sys.stdout.write(f"no-op second run: {time.monotonic() - began:.1f} s\n")
+    assert said.count("was there already") == len(STAGES), said[-4000:]
+    assert run("git", "tag", cwd=project) == tags
+
+
+def test_dvc_repro_by_hand_has_nothing_to_do_in_a_checkout_of_the_release(
+    project: Path, tmp_path: Path
+) -> None:
+    """In a checkout of the tag `dvc repro` finds every stage up to date."""
+    elsewhere = tmp_path / "by-hand"
+    run("git", "clone", "--quiet", str(project), str(elsewhere), cwd=tmp_path)
+    run("git", "checkout", "--quiet", "digits@v0.1.0", cwd=elsewhere)
+    run("dvc", "pull", cwd=elsewhere)
+    said = run("dvc", "repro", cwd=elsewhere)
+    assert "Running stage" not in said
