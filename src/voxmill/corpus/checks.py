@@ -93,7 +93,7 @@ def _fault(utterance: SourceUtterance, audio: Audio, config: AuditConfig) -> Fin
     if seconds > config.max_seconds:
         limit = f"{seconds:.3f} s, expected at most {config.max_seconds} s"
         return _rejected(utterance, "too_long", limit)
-    frames = math.floor(seconds / config.frame_seconds + 1e-9)  # 0.28 / 0.04 is 7, not 6.99…
+    frames = math.floor(seconds / config.frame_seconds + 1e-9)  # 0.29 / 0.01 is 29, not 28.99…
     needed = needed_frames(text)
     if frames < needed:
         detail = (

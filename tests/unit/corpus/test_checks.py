@@ -60,6 +60,13 @@ def test_repeats_need_a_frame_more() -> None:
     assert isinstance(examine(utterance("a", text="aabbcdefg"), content, LIMITS), RejectedUtterance)
 
 
+def test_whole_frames_are_counted_whole() -> None:
+    """0.57 s are 57 frames of 10 ms, though the quotient of the floats is 56.99999999999999."""
+    limits = AuditConfig(frame_seconds=0.01)
+    found = examine(utterance("a", text="ab" * 28 + "c"), wav_bytes(seconds=0.57), limits)
+    assert isinstance(found, AuditedUtterance)
+
+
 @pytest.mark.parametrize(
     ("labels", "needed"), [("", 0), ("a", 1), ("ab", 2), ("aa", 3), ("aaa", 5), ("hello all", 11)]
 )

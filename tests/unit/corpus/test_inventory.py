@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import os
 import tarfile
 from pathlib import Path
 
@@ -118,6 +120,39 @@ def test_a_vanished_file_and_an_endless_name_are_data_errors(tmp_path: Path) -> 
             writer.add("a", tmp_path / "none")
         with pytest.raises(DataError, match="Shorten the names"):
             writer.add("b" * 300, b"x")
+
+
+class RestlessStream(io.FileIO):
+    """A file that another program writes to as soon as it is read."""
+
+    def read(self, size: int = -1) -> bytes:
+        os.truncate(self.name, self.new_size)
+        return super().read(size)
+
+
+class RestlessPath(type(Path())):
+    """A path whose file changes its size between looking and reading."""
+
+    def open(self, _mode: str) -> RestlessStream:
+        stream = RestlessStream(str(self))
+        stream.new_size = self.new_size
+        return stream
+
+
+@pytest.mark.parametrize(
+    ("size", "words"), [(5000, "it grew beyond 1000 bytes"), (10, "it shrank to 10 of 1000 bytes")]
+)
+def test_a_file_that_changes_while_it_is_copied_is_refused(
+    tmp_path: Path, size: int, words: str
+) -> None:
+    """Half of an old and half of a new recording would be neither."""
+    (tmp_path / "a").write_bytes(bytes(1000))
+    path = RestlessPath(tmp_path / "a")
+    path.new_size = size
+    with InventoryWriter(tmp_path / "ingest") as writer:
+        with pytest.raises(DataError, match=words):
+            writer.add("a", path)
+        assert writer.entries == ()
 
 
 def test_an_interrupted_inventory_has_no_index(tmp_path: Path) -> None:

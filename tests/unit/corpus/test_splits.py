@@ -108,6 +108,23 @@ def test_one_speaker_is_trained_on() -> None:
     assert set(splits.by_utterance.values()) == {"train"}
 
 
+def test_training_never_stays_empty() -> None:
+    """Two speakers whom the hash sends to test and validation: one of them is trained on."""
+    config = SplitConfig(by="speaker", validation_share=0.49, test_share=0.5)
+    for salt in range(20):
+        splits = split(
+            [utterance("a"), utterance("b", speaker="bob")],
+            config.model_copy(update={"salt": str(salt)}),
+        )
+        assert "train" in splits.by_utterance.values()
+
+
+def test_of_two_runs_at_once_the_first_line_counts() -> None:
+    """Memory is merged line by line; a later line for the same id changes nothing."""
+    memory = [SplitLine(id="a", split="test"), SplitLine(id="a", split="train")]
+    assert split([utterance("a")], SplitConfig(), memory).by_utterance == {"a": "test"}
+
+
 def test_a_newcomer_fills_an_empty_split_and_stays_there() -> None:
     """Memory keeps what was chosen for want of speakers."""
     config = SplitConfig(by="speaker", validation_share=0.0, test_share=0.01)

@@ -206,6 +206,19 @@ def test_a_voice_that_memory_has_on_two_sides_fails_the_gate(tmp_path: Path) -> 
     assert outcome.verdict == "failed"
 
 
+def test_unknown_speakers_count_as_nobody(tmp_path: Path) -> None:
+    """Where the source names no speakers, there is no voice to find on two sides."""
+    for number in range(8):
+        write_wav(tmp_path / f"in/0_unknown_{number}.wav", hz=200 + number)
+    write_wav(tmp_path / "in/0_ann_0.wav")
+    split = SplitConfig(by="explicit", assign={"ann": "test"}, validation_share=0.5)
+    run = audited(tmp_path, recipe=toy(split))
+    line = {"id": "0_unknown_0", "split": "test"}
+    (run.memory / "splits.jsonl").write_text(json.dumps(line) + "\n")
+    outcome = run.prepare()
+    assert check(outcome, "prepare.speaker_overlap") == (0, True)
+
+
 def test_removed_utterances_are_left_out_even_of_an_older_audit(tmp_path: Path) -> None:
     """A tombstone that came after audit counts here."""
     digits(tmp_path / "in", speakers=3, takes=2, words="01")

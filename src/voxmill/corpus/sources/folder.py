@@ -103,22 +103,32 @@ class Folder:
 
     def _by_table(self, paths: list[str]) -> Iterator[Found]:
         by_name = _by_every_name(path for path in paths if is_recording(path))
-        told: set[str] = set()
+        told: dict[str, str] = {}
         for identity, text in _read_table(self._folder / TABLE):
             recordings = by_name.get(identity, [])
-            told.update(recordings)
-            if len(recordings) == 1:
-                yield self._pair(identity, recordings[0], text, set(recordings))
-            elif recordings:
-                detail = f"{TABLE} says {identity}, which could be {' or '.join(recordings)}"
-                yield rejected(identity, "name_not_understood", detail)
-            else:
-                detail = f"{TABLE} has its text, but there is no recording {identity}"
-                yield rejected(identity, "transcript_without_audio", detail)
+            yield self._of_line(identity, text, recordings, told)
+            for path in recordings:
+                told.setdefault(path, identity)
         for path in paths:
             if is_recording(path) and path not in told:
                 detail = f"{path}: {TABLE} has no line for it"
                 yield rejected(_identity(path), "audio_without_transcript", detail)
+
+    def _of_line(
+        self, identity: str, text: str, recordings: list[str], told: Mapping[str, str]
+    ) -> Found:
+        """What a line of the table says about the recordings that its id could mean."""
+        if not recordings:
+            detail = f"{TABLE} has its text, but there is no recording {identity}"
+            return rejected(identity, "transcript_without_audio", detail)
+        if len(recordings) > 1:
+            detail = f"{TABLE} says {identity}, which could be {' or '.join(recordings)}"
+            return rejected(identity, "name_not_understood", detail)
+        [path] = recordings
+        if path in told:
+            detail = f"{TABLE} has two lines for {path}: {told[path]} and {identity}"
+            return rejected(identity, "duplicate_id", detail)
+        return self._pair(identity, path, text, {path})
 
     def _groups(self, path: str) -> Mapping[str, str | None]:
         match = self._pattern.fullmatch(path) if self._has_pattern else None

@@ -30,11 +30,10 @@ class Pairing:
     problems: tuple[RejectedUtterance, ...]
 
     def mirror(self, target: Target, leave_out: Collection[str]) -> Mirrored:
-        """Copies the files, but for those that only utterances in `leave_out` use."""
+        """Copies the files, but for those of utterances in `leave_out`."""
         gone = frozenset(leave_out)
         kept, twice = _first_of_each_id([p for p in self.pairs if p.utterance.id not in gone])
-        used = {file for pair in kept for file in pair.files}
-        unwanted = {f for p in self.pairs if p.utterance.id in gone for f in p.files} - used
+        unwanted = {f for p in self.pairs if p.utterance.id in gone for f in p.files}
         for path in self.paths:
             if path not in unwanted:
                 target.add(path, self.folder / path)

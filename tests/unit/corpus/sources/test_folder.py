@@ -103,7 +103,9 @@ def test_a_table_and_its_recordings_are_compared_both_ways(tmp_path: Path) -> No
     """Lines without recording, recordings without line, ids that could be two recordings."""
     for name in ("x/a", "b", "x/c", "y/c"):
         write_wav(tmp_path / f"in/{name}.wav")
-    (tmp_path / "in/metadata.csv").write_text("a|Eins|one\nc|two\nd|three\na|again\n")
+    (tmp_path / "in/metadata.csv").write_text(
+        "a|Eins|one\nc|two\nd|three\na|again\nx/a|once more\n"
+    )
     found, _ = mirrored(folder(tmp_path / "in", transcript="csv"), tmp_path / "out")
     assert [(one.id, one.text) for one in found.utterances] == [("a", "one")]
     assert reasons(found) == {
@@ -111,6 +113,7 @@ def test_a_table_and_its_recordings_are_compared_both_ways(tmp_path: Path) -> No
         "b": "audio_without_transcript",
         "c": "name_not_understood",
         "d": "transcript_without_audio",
+        "x/a": "duplicate_id",
     }
 
 

@@ -57,7 +57,7 @@ def test_parts_stay_apart(tmp_path: Path) -> None:
 
 def test_removed_utterances_are_left_out_of_their_part_only(tmp_path: Path) -> None:
     """The id says the part."""
-    gone = {"real-b/0_s0_0", "made/voice000-000001"}
+    gone = {"real-b/0_s0_0", "made/voice000-000001", "recordings/1_s0_0"}
     found, _ = mirrored(opened(tmp_path), tmp_path / "out", leave_out=gone)
     assert len(found.utterances) == 3
     assert found.left_out == {"real-b/0_s0_0.wav", "made/voice000/voice000-000001.wav"}
