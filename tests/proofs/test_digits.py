@@ -1,4 +1,4 @@
-"""Proof of the main job: a fresh clone, `make demo`'s command, a release, and everything back elsewhere.
+"""Proof of the main job: a fresh clone, the demo, a release, and all of it back elsewhere.
 
 Takes several minutes. `make proof AREA=digits`.
 """
@@ -35,8 +35,10 @@ def run(*command: str, cwd: Path, timeout_seconds: float = 1800) -> str:
 
 
 def environment() -> dict[str, str]:
-    """The caller's environment without voxmill's settings, with this interpreter's commands first."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("VOXMILL_", "AIRFLOW", "GIT_"))}
+    """The caller's environment without voxmill's settings, this interpreter's commands first."""
+    kept = {
+        k: v for k, v in os.environ.items() if not k.startswith(("VOXMILL_", "AIRFLOW", "GIT_"))
+    }
     kept["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}"
     return kept
 
@@ -52,7 +54,7 @@ def hashes(folder: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A fresh clone of the committed tree in which the demo has run once."""
+    """A fresh clone of what is committed, where the demo has run once."""
     folder = tmp_path_factory.mktemp("proof") / "voxmill"
     run("git", "clone", "--quiet", str(ROOT), str(folder), cwd=ROOT)
     # A CI checkout may stand on no branch; runs need one to remember things in.
@@ -73,8 +75,8 @@ def test_the_demo_releases_a_model_that_hears_unseen_voices(project: Path) -> No
     """A clone ends as tag digits@v0.1.0, below 5 % word errors on voices it never heard."""
     assert "digits@v0.1.0" in run("git", "tag", cwd=project).split()
     evaluated = only_run(project) / "artifacts/digits/evaluate"
-    test = json.loads((evaluated / "metrics.json").read_text())["test_sets"]["test"]
-    for artefact, figures in test["artefacts"].items():
+    test = json.loads((evaluated / "metrics.json").read_text())["test"]
+    for artefact, figures in test.items():
         assert figures["wer"] < 0.05, (artefact, figures)
     assert (evaluated / "index.html").stat().st_size > 50_000
     prepared = only_run(project) / "artifacts/digits/prepare/utterances.jsonl"
@@ -102,7 +104,7 @@ def test_a_release_comes_back_byte_for_byte_in_another_folder(
 
 
 def test_the_released_folder_loads_with_one_call(project: Path, tmp_path: Path) -> None:
-    """transformers alone, without voxmill, transcribes a test recording with the released folder."""
+    """Transformers alone, without voxmill, hears something in a test recording."""
     artifacts = only_run(project) / "artifacts/digits"
     program = tmp_path / "load.py"
     program.write_text(
