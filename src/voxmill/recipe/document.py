@@ -38,6 +38,9 @@ _TABLE = (
 )
 
 
+_UNICODE_LINE_ENDS = frozenset("\x85\u2028\u2029")
+
+
 class _Loader(yaml.SafeLoader):
     yaml_implicit_resolvers: dict[Any, Any] = {}  # noqa: RUF012  PyYAML's own way
 
@@ -48,6 +51,13 @@ class _Dumper(yaml.SafeDumper):
     def ignore_aliases(self, data: Any) -> bool:
         return True
 
+    def represent_text(self, text: str) -> yaml.ScalarNode:
+        """Quotes Unicode's own line ends, which PyYAML would fold into spaces when it reads."""
+        style = '"' if _UNICODE_LINE_ENDS & set(text) else None
+        return self.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _Dumper.represent_text)
 
 for _tag, _pattern, _first in _TABLE:
     for _class in (_Loader, _Dumper):

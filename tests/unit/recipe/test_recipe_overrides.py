@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from voxmill.errors import RecipeError
@@ -47,6 +47,8 @@ def test_a_value_reads_back_with_its_type(value: object) -> None:
     assert type(found) is type(value)
 
 
+@example({"a": "a\x85b"})
+@example({"a": "\u2028"})
 @given(st.dictionaries(st.text("abc", min_size=1), values, max_size=4))
 def test_a_document_reads_back_as_it_was_written(
     tmp_path_factory: pytest.TempPathFactory, document: dict[str, object]
