@@ -143,7 +143,8 @@ def make_memory(memory: Path, recipe: str, config: object, sources: Mapping[str,
     for name in MEMORY:
         known = Path("memory") / recipe / name
         (memory / name).write_bytes(known.read_bytes() if known.exists() else b"")
-    listing = open_source(config, sources).listing(cache=None)
+    source = open_source(config, sources, work=memory.parents[1] / "downloads")
+    listing = source.listing(cache=None)
     (memory / "source.json").write_text(listing.to_json())
     return memory
 
