@@ -67,8 +67,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def only_run(project: Path) -> Path:
     """The folder of the run whose train stage was executed: the first one."""
-    folders = sorted((project / ".voxmill/runs/digits").iterdir(), key=lambda f: f.stat().st_mtime)
-    return folders[0]
+    folders = (project / ".voxmill/runs/digits").glob("[!.]*")
+    return min(folders, key=lambda folder: folder.name)
 
 
 def test_the_demo_releases_a_model_that_hears_unseen_voices(project: Path) -> None:
@@ -127,6 +127,13 @@ def test_the_released_folder_loads_with_one_call(project: Path, tmp_path: Path) 
     expected, heard = json.loads(said.splitlines()[-1])
     assert heard.split()
     assert set(heard.split()) & set(expected.split())
+
+
+def test_show_names_checks_as_waive_takes_them(project: Path) -> None:
+    """Brackets survive: `voxmill waive RUN evaluate.wer[test]` can be copied from the table."""
+    said = run("voxmill", "show", only_run(project).name, cwd=project)
+    assert "evaluate.wer[test]" in said
+    assert "prepare.utterances[validation]" in said
 
 
 def test_an_unchanged_second_run_executes_no_stage(project: Path) -> None:

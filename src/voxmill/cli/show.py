@@ -176,6 +176,7 @@ def _stages_table(run: Run) -> Table:
 
 
 def _checks_table(run: Run) -> Table | None:
+    from rich.markup import escape
     from rich.table import Table
 
     from voxmill.errors import DataError
@@ -185,7 +186,7 @@ def _checks_table(run: Run) -> Table | None:
     waived = {waiver.check for waiver in read_waivers(run.memory) if waiver.run == run.id}
     table = Table(title="Checks", title_justify="left", box=None)
     for heading in ("check", "value", "limit", "", "what to do"):
-        table.add_column(heading, overflow="fold")
+        table.add_column(heading, overflow="fold", no_wrap=heading == "check")
     for stage in run.stages:
         try:
             report = read_report(run.output(stage))
@@ -196,7 +197,9 @@ def _checks_table(run: Run) -> Table | None:
             verdict = "passed" if check.passed else "waived" if name in waived else "failed"
             advice = "" if check.passed else check.help
             value = f"{check.value:.4g}" if isinstance(check.value, float) else check.value
-            table.add_row(name, value, check.limit, _coloured(verdict), advice)
+            # Escaped: Rich would take the `[test]` of a check's name for its own markup.
+            texts = [escape(text) for text in (name, str(value), check.limit, advice)]
+            table.add_row(*texts[:3], _coloured(verdict), texts[3])
     return table if table.row_count else None
 
 
