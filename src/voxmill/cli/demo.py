@@ -75,10 +75,12 @@ def _airflow_home(project: Project) -> Path:
 
 
 def _warn_of_dirt(console: Console, files: Sequence[str]) -> None:
+    from rich.markup import escape
+
     if files:
         console.print(
             f"[yellow]Uncommitted code[/] goes into this run, and the run records it: "
-            f"{', '.join(files)}. Commit it before a release that others are to rely on.",
+            f"{escape(', '.join(files))}. Commit it before a release that others are to rely on.",
             soft_wrap=True,
         )
 
@@ -109,7 +111,7 @@ def _show_failure(console: Console, end: DagRunEnd, run: Run | None) -> None:
     console.print(f"\n[red]{end.dag}: {name} failed.[/]", highlight=False)
     console.print(reason, markup=False, highlight=False, soft_wrap=True)
     if run is not None:
-        console.print(f"The run: {run.folder}", soft_wrap=True, highlight=False)
+        console.print(f"The run: {run.folder}", markup=False, soft_wrap=True, highlight=False)
         console.print(
             f"When the cause is gone, go on where it stopped: voxmill resume {run.id}",
             highlight=False,
@@ -134,7 +136,7 @@ def _show_release(console: Console, project: Project, end: DagRunEnd, run: Run |
         f"artefacts  {artifacts / 'package'}",
         f"get it     {_pull_line(project, release['tag'])}",
     ):
-        console.print(line, highlight=False, soft_wrap=True)
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def _figures_table(figures: Sequence[ArtefactFigures]) -> Table:
