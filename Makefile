@@ -18,11 +18,12 @@ setup: .venv/.installed  ## .venv with everything in it
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@if $(BIN)/python -m pip install --quiet --disable-pip-version-check uv; then \
 	  links="$(LINKS)"; \
-	  $(BIN)/uv pip install --quiet --python $(BIN)/python $${links:+--find-links "$$links"} -r requirements/dev.lock; \
+	  $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python $${links:+--find-links "$$links"} -r requirements/dev.lock; \
 	else \
 	  $(BIN)/python -m pip install --quiet -r requirements/dev.lock; \
 	fi
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(BIN)/python -m compileall -q src
 	touch $@
 
 demo: setup  ## from nothing to a released `digits` model, through the Airflow DAG
