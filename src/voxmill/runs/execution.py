@@ -208,7 +208,8 @@ def _keep_settled(run: Run, stage: str, settled: StageState) -> StageState:
     storage = storage_of(run)
     record = read_state(run.folder).get(stage)
     if settled == "restored" or record is None or record.outcome not in DONE:
-        storage.pull(stage)
+        if not run.output(stage).is_dir():  # asking DVC costs a reading of all its files
+            storage.pull(stage)
         report = read_report(run.output(stage))
         remember(run.output(stage), run.memory)
         mark(
