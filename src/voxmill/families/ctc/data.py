@@ -67,8 +67,8 @@ class TrainingBatches:
 
     def batch(self, epoch: int, position: int) -> CtcBatch:
         """The batch at `position`; the same whenever it is asked for."""
-        chosen = self.plan(epoch).batches(epoch)[position]
-        takes = self._planned(epoch)[0]
+        takes, plan = self._planned(epoch)
+        chosen = plan.batches(epoch)[position]
         return self._collated([takes[index] for index in chosen], epoch)
 
     def plan(self, epoch: int) -> BucketPlan:
@@ -76,10 +76,14 @@ class TrainingBatches:
         return self._planned(epoch)[1]
 
     def _planned(self, epoch: int) -> tuple[list[Take], BucketPlan]:
-        if self._epoch is None or self._epoch[0] != epoch:
+        # One reading and one writing of the field: the prefetch thread may be an epoch ahead of
+        # the loop, and neither may end up with the other's takes.
+        planned = self._epoch
+        if planned is None or planned[0] != epoch:
             takes = self._takes.takes(epoch)
-            self._epoch = (epoch, takes, _plan([take.seconds for take in takes], self._train))
-        return self._epoch[1], self._epoch[2]
+            planned = (epoch, takes, _plan([take.seconds for take in takes], self._train))
+            self._epoch = planned
+        return planned[1], planned[2]
 
     def _collated(self, takes: Sequence[Take], epoch: int) -> CtcBatch:
         generators = [
