@@ -26,9 +26,7 @@ def test_a_run_executes_every_stage_and_a_second_one_none(toy: ToyProject) -> No
     one = toy.open("one")
     assert set(toy.run_all(one).values()) == {"executed"}
     two = toy.open("two")
-    began = time.monotonic()
     assert set(toy.run_all(two).values()) == {"restored"}
-    assert time.monotonic() - began < 15
     assert [toy.launches(stage) for stage in STAGES] == [1] * len(STAGES)
     assert hashes(two.folder / "artifacts") == hashes(one.folder / "artifacts")
     assert set(toy.run_all(two).values()) == {"unchanged"}

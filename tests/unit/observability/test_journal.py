@@ -161,34 +161,6 @@ def test_writers_on_one_file_never_break_each_others_lines(tmp_path):
     assert len({json.loads(row)["step"] for row in rows}) == 2000
 
 
-def test_recording_a_step_costs_little(tmp_path):
-    """At most 50 microseconds for the twelve values of a step, the median of many."""
-    values = dict.fromkeys(
-        [
-            LOSS,
-            "voxmill_train_learning_rate",
-            "voxmill_train_gradient_norm",
-            "voxmill_train_utterances_per_second",
-            "voxmill_train_audio_seconds_per_second",
-            "voxmill_train_data_wait_ratio",
-            "voxmill_train_eta_seconds",
-            "voxmill_train_step",
-            "voxmill_train_epoch",
-            "voxmill_train_skipped_updates_total",
-            "voxmill_train_infinite_losses_total",
-            "voxmill_checkpoint_age_seconds",
-        ],
-        0.123456789,
-    )
-    times = []
-    with JournalRecorder(tmp_path, attempt=1) as journal:
-        for step in range(2000):
-            started = time.perf_counter()
-            journal.record(values, step=step)
-            times.append(time.perf_counter() - started)
-    assert sorted(times)[len(times) // 2] < 50e-6
-
-
 def test_the_next_attempt_is_one_more_than_the_highest(tmp_path):
     """By number, not by name."""
     assert next_attempt(tmp_path / "none") == 1

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -79,11 +77,8 @@ def test_no_utterances_make_no_batches():
     assert BucketPlan([], 10.0, 8, 10, seed=1).batches(0) == []
 
 
-def test_asking_for_a_late_position_costs_no_more_than_for_the_first():
-    """An epoch is laid out once; resuming walks through nothing."""
+def test_an_epoch_is_laid_out_once_however_late_the_position():
+    """Resuming walks through nothing: any position is one look into the same layout."""
     plan = BucketPlan(librispeech_like(28000), 120, 64, 100, seed=1)
-    plan.batches(40)
-    started = time.perf_counter()
-    for _ in range(1000):
-        plan.batches(40)[plan.batch_count - 1]
-    assert time.perf_counter() - started < 0.1
+    assert plan.batches(40) is plan.batches(40)
+    assert len(plan.batches(40)[plan.batch_count - 1])
