@@ -46,7 +46,8 @@ def recipe(title: str, resources: dict) -> dict:
         "description": "A toy recipe.",
         "stages": {"ingest": _stage(), "train": _stage("ingest"), "evaluate": _stage("train")},
         "form": FORM,
-        "schedule": None,
+        "release": {"auto": True},
+        "schedule": {},
         "resources": resources,
     }
 

@@ -122,7 +122,8 @@ def _facts(root: Path, recipe: Recipe) -> dict[str, Any]:
         "family": recipe.family,
         "description": _description(_recipe_file(root, recipe.name)),
         "form": form_schema(recipe),
-        "schedule": recipe.schedule.cron,
+        "release": recipe.release.model_dump(mode="json"),
+        "schedule": recipe.schedule.model_dump(mode="json"),
         "resources": recipe.resources.model_dump(mode="json", exclude_none=True),
     }
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from airflow.sdk import DAG
 
+from voxmill.orchestration.dag_settings import dag_settings
 from voxmill.orchestration.form import defaults, params
 from voxmill.orchestration.operator import OpenRun, ReleaseRun, RunStage, RunTask
 from voxmill.orchestration.worker import Worker
@@ -55,11 +56,10 @@ def _dag(recipe: str, entry: Mapping[str, Any], make_worker: Callable[[], Worker
         description=entry["title"],
         doc_md=_doc(recipe, entry),
         tags=["voxmill", entry["family"]],
-        schedule=entry["schedule"],
         catchup=False,
-        max_active_runs=1,
         params=params(entry["form"]),
         default_args={"retries": RETRIES, "retry_delay": RETRY_DELAY},
+        **dag_settings(recipe, entry),
     )
     common = {
         "dag": dag,

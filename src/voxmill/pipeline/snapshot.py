@@ -57,8 +57,10 @@ class RecipeSnapshot(_Frozen):
     stages: dict[str, StageSnapshot]
     """In the order in which they can run."""
     form: tuple[FormField, ...] = ()
-    schedule: str | None = None
-    """Cron expression in UTC; None: by hand only."""
+    release: dict[str, JsonValue] = Field(default_factory=dict)
+    """The recipe's section of that name: who may make a version."""
+    schedule: dict[str, JsonValue] = Field(default_factory=dict)
+    """The recipe's section of that name: when Airflow starts a run by itself."""
     resources: dict[str, JsonValue] = Field(default_factory=dict)
 
 
@@ -134,8 +136,8 @@ def recipe_snapshot(graph: Graph, facts: Mapping[str, Any]) -> RecipeSnapshot:
 
     Args:
         graph: Its stages.
-        facts: `title`, `family`, and as far as there are `description`, `form`, `schedule` and
-            `resources`, as in `RecipeSnapshot`.
+        facts: `title`, `family`, and as far as there are `description`, `form`, `release`,
+            `schedule` and `resources`, as in `RecipeSnapshot`.
     """
     stages = {node.name: stage_snapshot(node) for node in graph.nodes}
     return RecipeSnapshot.model_validate({**facts, "stages": stages})

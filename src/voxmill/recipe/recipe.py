@@ -14,6 +14,7 @@ from voxmill.recipe.sections import (
     PackageConfig,
     PrepareConfig,
     ProbeConfig,
+    ReleaseConfig,
     ResourcesConfig,
     ScheduleConfig,
     VerifyConfig,
@@ -31,6 +32,7 @@ SECTIONS = (
     "train",
     "package",
     "evaluate",
+    "release",
     "schedule",
     "resources",
 )
@@ -64,5 +66,6 @@ class Recipe(Section):
     train: TrainConfig = Field(default_factory=TrainConfig)
     package: PackageConfig = Field(default_factory=PackageConfig)
     evaluate: EvaluateConfig = Field(default_factory=EvaluateConfig)
+    release: ReleaseConfig = Field(default_factory=ReleaseConfig)
     schedule: ScheduleConfig = Field(default_factory=ScheduleConfig)
     resources: ResourcesConfig = Field(default_factory=ResourcesConfig)

@@ -91,11 +91,28 @@ class EvaluateConfig(Section):
             yield Conflict("gates.int8_wer_difference", str(difference), allowed, others=others)
 
 
+class ReleaseConfig(Section):
+    """Who may make a version of a finished run."""
+
+    auto: bool = False
+    """Release without asking a person, if every gate passes or is waived."""
+    answer_hours: float | None = Field(default=None, gt=0)
+    """How long Airflow waits for a person's answer before it gives up; None: for ever."""
+
+
 class ScheduleConfig(Section):
-    """When Airflow starts a run by itself."""
+    """When Airflow starts a run by itself, and how many at once."""
 
     cron: str | None = None
-    """Cron expression in UTC; None: only by hand."""
+    """Cron expression in UTC; None: not by the clock."""
+    watch_source: bool = False
+    """Look at the source every 15 minutes and start a run when its content has changed."""
+    min_hours_between_runs: float = Field(default=24.0, ge=0)
+    """A changed source starts no run before the last one began so long ago."""
+    max_active_runs: int = Field(default=1, ge=1)
+    """How many runs of this recipe Airflow may have going at once."""
+    deadline_hours: float | None = Field(default=None, gt=0)
+    """Alert when a run is not done so long after it was queued; the run goes on."""
 
     def conflicts(self) -> Iterator[Conflict]:
         """Five fields; what each of them may say is for Airflow to know."""

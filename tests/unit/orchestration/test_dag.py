@@ -22,7 +22,8 @@ def snapshot(**changes):
             "train": stage("prepare", timeout_hours=2, grace_seconds=60),
         },
         "form": [],
-        "schedule": None,
+        "release": {},
+        "schedule": {},
         "resources": {},
     }
     return {"recipes": {"toy": entry | changes}}
@@ -51,7 +52,7 @@ def test_edges_are_those_of_the_graph_between_open_and_release():
 def test_nothing_starts_by_itself_unless_the_recipe_says_when():
     """Rule: schedule comes from the recipe; the past is never caught up; one run at a time."""
     assert toy().schedule is None
-    dag = toy(schedule="0 3 * * 1")
+    dag = toy(schedule={"cron": "0 3 * * 1"})
     assert dag.schedule == "0 3 * * 1"
     assert dag.catchup is False
     assert dag.max_active_runs == 1

@@ -27,7 +27,7 @@ def snapshot() -> Snapshot:
     facts = {
         "title": "Tiny č",
         "family": "ctc",
-        "schedule": "0 3 * * *",
+        "schedule": {"cron": "0 3 * * *"},
         "form": [{"key": "train.epochs", "section": "train", "schema": {"default": 3}}],
         "resources": {"gpus": 1},
     }
@@ -49,7 +49,7 @@ def test_plain_values_hold_the_form_under_its_own_names(tmp_path: Path) -> None:
     recipe = read_snapshot(path)["recipes"]["toy"]
     assert list(recipe["stages"]) == ["prepare", "train"]
     assert recipe["form"] == [{"key": "train.epochs", "section": "train", "schema": {"default": 3}}]
-    assert recipe["schedule"] == "0 3 * * *"
+    assert recipe["schedule"] == {"cron": "0 3 * * *"}
 
 
 @pytest.mark.parametrize(
