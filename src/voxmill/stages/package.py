@@ -117,7 +117,7 @@ def _figures(artefacts: Sequence[Artefact], proofs: _Proofs) -> dict[str, JsonVa
 def _record_sizes(recorder: Recorder, artefacts: Sequence[Artefact]) -> None:
     for artefact in artefacts:
         recorder.record(
-            {"voxmill_release_artefact_bytes": artefact.bytes},
+            {"voxmill_packaged_bytes": artefact.bytes},
             step=0,
             labels={"artefact": artefact.name},
         )

@@ -132,8 +132,8 @@ def test_the_released_figures_are_recorded_under_catalogued_names(tmp_path: Path
     memory = Memory()
     run(tmp_path, FakeFamily(mishear), recorder=memory)
     values = memory.values
-    assert values["voxmill_release_wer_ratio", "onnx-int8", "test"] == pytest.approx(1 / 6)
-    assert values["voxmill_release_artefact_bytes", "hf"] == 3_000_000
+    assert values["voxmill_packaged_wer_ratio", "onnx-int8", "test"] == pytest.approx(1 / 6)
+    assert values["voxmill_packaged_bytes", "hf"] == 3_000_000
     assert len(values) == 3 * 2 * 3 + 3
 
 

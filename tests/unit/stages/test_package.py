@@ -113,7 +113,7 @@ def test_sizes_are_recorded_by_artefact(passed) -> None:
     _, _, recorder = passed
     sizes = {labels["artefact"]: values for values, labels in recorder.lines}
     assert set(sizes) == {"hf", "onnx-fp32", "onnx-int8"}
-    assert all(values["voxmill_release_artefact_bytes"] > 10_000 for values in sizes.values())
+    assert all(values["voxmill_packaged_bytes"] > 10_000 for values in sizes.values())
 
 
 def test_each_limit_that_is_broken_fails_its_own_check(inputs, tmp_path) -> None:

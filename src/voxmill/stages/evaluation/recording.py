@@ -11,16 +11,16 @@ def record_results(recorder: Recorder, results: Results) -> None:
     for measurement in results.measurements:
         recorder.record(
             {
-                "voxmill_release_wer_ratio": measurement.score.wer,
-                "voxmill_release_cer_ratio": measurement.score.cer,
-                "voxmill_release_real_time_ratio": measurement.real_time_factor,
+                "voxmill_packaged_wer_ratio": measurement.score.wer,
+                "voxmill_packaged_cer_ratio": measurement.score.cer,
+                "voxmill_packaged_real_time_ratio": measurement.real_time_factor,
             },
             step=0,
             labels={"split": measurement.test_set, "artefact": measurement.artefact.name},
         )
     for name, artefact in results.artefacts.items():
         recorder.record(
-            {"voxmill_release_artefact_bytes": float(artefact.bytes)},
+            {"voxmill_packaged_bytes": float(artefact.bytes)},
             step=0,
             labels={"artefact": name},
         )

@@ -1,0 +1,1 @@
+"""The catalogue's tables, one file for each of those who say the metrics."""
