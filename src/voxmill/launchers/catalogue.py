@@ -9,7 +9,10 @@ from importlib import import_module
 from voxmill.errors import UsageError
 from voxmill.launchers.launcher import Launcher
 
-LAUNCHERS: dict[str, str] = {"process": "voxmill.launchers.process:ProcessLauncher"}
+LAUNCHERS: dict[str, str] = {
+    "process": "voxmill.launchers.process:ProcessLauncher",
+    "docker": "voxmill.launchers.docker:DockerLauncher",
+}
 """Class by name, as `module:name`; an engine's library is imported only where it is asked for."""
 
 DEFAULT = "process"

@@ -130,6 +130,16 @@ class JobFiles:
         draft.write_text(result.model_dump_json() + "\n", "utf-8")
         draft.replace(self.taken(result.attempt))
 
+    def keep(self, result: JobResult) -> None:
+        """Writes down how a job ended, for whoever comes next to take."""
+        draft = self.folder / f"{self.stage}.kept.draft"
+        draft.write_text(result.model_dump_json() + "\n", "utf-8")
+        draft.replace(self.result)
+
+    def kept(self) -> JobResult | None:
+        """The result that nobody has taken yet, whichever try's."""
+        return _read(self.result, JobResult)
+
     def next_attempt(self) -> int:
         """One more than the highest try that has left a log."""
         found = [path.name.split(".")[-2] for path in self.logs.glob(f"{self.stage}.*.log")]

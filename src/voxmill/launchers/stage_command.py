@@ -7,8 +7,8 @@ import sys
 from voxmill.launchers.launcher import StageRun
 
 
-def stage_command(stage_run: StageRun) -> list[str]:
-    """The command line that runs the stage with this very interpreter.
+def stage_command(stage_run: StageRun, python: str = sys.executable) -> list[str]:
+    """The command line that runs the stage, by default with this very interpreter.
 
     `-P` keeps the current folder off the import path: a run's checkout has code of its own, which
     is not what has been installed.
@@ -19,7 +19,7 @@ def stage_command(stage_run: StageRun) -> list[str]:
         for part in ("--in", f"{name}={folder}")
     ]
     return [
-        *(sys.executable, "-P", "-m", "voxmill.cli.main", "stage", stage_run.stage),
+        *(python, "-P", "-m", "voxmill.cli.main", "stage", stage_run.stage),
         *("--recipe", str(stage_run.recipe_file)),
         *inputs,
         *("--out", str(stage_run.out)),
