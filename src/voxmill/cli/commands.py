@@ -4,10 +4,22 @@ from __future__ import annotations
 
 import typer
 
-from voxmill.cli import demo, doctor, graph, launch, recipe, release, run, show, stage, sync
+from voxmill.cli import (
+    airflow,
+    demo,
+    doctor,
+    graph,
+    launch,
+    recipe,
+    release,
+    run,
+    show,
+    stage,
+    sync,
+)
 
 
 def register(app: typer.Typer) -> None:
     """Adds every command to the app."""
-    for command in (run, show, release, sync, recipe, stage, launch, graph, doctor, demo):
+    for command in (run, show, release, sync, recipe, stage, launch, graph, doctor, demo, airflow):
         command.register(app)
