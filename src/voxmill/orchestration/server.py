@@ -87,6 +87,7 @@ class Server:
                 if self._wait_until_ready(api):
                     _make_gpu_pool(api)
                     on_ready(passwords)
+                    self._say_import_errors(api)
                 self._watch()
             finally:
                 self._end()
@@ -145,6 +146,10 @@ class Server:
                 )
             time.sleep(TICK_SECONDS)
         return False
+
+    def _say_import_errors(self, api: AirflowApi) -> None:
+        for file, trace in api.import_errors().items():
+            self._say(f"{file} cannot be read by Airflow, so its DAGs are missing:\n{trace}")
 
     def _refuse_dead(self) -> None:
         for name, component in self._components.items():
