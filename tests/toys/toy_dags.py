@@ -12,11 +12,11 @@ from pathlib import Path
 from fakes.worker import FakeWorker, passed
 from voxmill.errors import CheckpointedAndLeft, DataError, GateRefused, GpuLost
 from voxmill.orchestration import dag as builder
-from voxmill.orchestration import outcome
+from voxmill.orchestration import dag_settings, outcome
 
 # The real pauses are there for machines to recover; a toy has nothing to recover from.
 builder.RETRY_DELAY = timedelta(0)
-builder.MARGIN = timedelta(0)
+dag_settings.MARGIN = timedelta(0)
 outcome.COME_BACK_AFTER = dict.fromkeys(outcome.COME_BACK_AFTER, timedelta(0))
 
 FORM = [

@@ -10,16 +10,17 @@ from typing import Any
 
 from airflow.sdk import DAG
 
-from voxmill.orchestration.dag_settings import dag_settings
+from voxmill.orchestration.callbacks import tell_released
+from voxmill.orchestration.dag_settings import dag_settings, stage_settings, task_defaults
 from voxmill.orchestration.form import defaults, params
 from voxmill.orchestration.operator import OpenRun, ReleaseRun, RunStage, RunTask
+from voxmill.orchestration.sync import sync_dags
 from voxmill.orchestration.worker import Worker
 
 OPEN = "open"
 RELEASE = "release"
 RETRIES = 2  # for what may pass by itself: a lock, a network, an out-of-memory kill
 RETRY_DELAY = timedelta(seconds=30)
-MARGIN = timedelta(minutes=5)  # restoring and committing outputs, beside the stage itself
 
 MakeWorker = Callable[[Path], Worker]
 
@@ -27,7 +28,7 @@ MakeWorker = Callable[[Path], Worker]
 def build_dags(
     snapshot: Mapping[str, Any], project_root: Path, *, worker: MakeWorker | None = None
 ) -> dict[str, DAG]:
-    """The DAGs by id, which is the recipe's name.
+    """The DAGs by id: one with the recipe's name, and `sync_<recipe>` where it watches its source.
 
     Reads nothing: DVC, git and the recipes are met inside the tasks only.
 
@@ -37,10 +38,9 @@ def build_dags(
         worker: Makes whoever carries out the tasks; by default one that runs them from here.
     """
     make_worker = cache(partial(worker or _local_worker, project_root))
-    return {
-        recipe: _dag(recipe, entry, make_worker)
-        for recipe, entry in sorted(snapshot["recipes"].items())
-    }
+    recipes = sorted(snapshot["recipes"].items())
+    trainings = {recipe: _dag(recipe, entry, make_worker) for recipe, entry in recipes}
+    return {**trainings, **sync_dags(snapshot, make_worker)}
 
 
 def _local_worker(project_root: Path) -> Worker:
@@ -58,7 +58,7 @@ def _dag(recipe: str, entry: Mapping[str, Any], make_worker: Callable[[], Worker
         tags=["voxmill", entry["family"]],
         catchup=False,
         params=params(entry["form"]),
-        default_args={"retries": RETRIES, "retry_delay": RETRY_DELAY},
+        default_args={"retries": RETRIES, "retry_delay": RETRY_DELAY, **task_defaults()},
         **dag_settings(recipe, entry),
     )
     common = {
@@ -68,38 +68,32 @@ def _dag(recipe: str, entry: Mapping[str, Any], make_worker: Callable[[], Worker
         "form_defaults": defaults(entry["form"]),
     }
     opening = OpenRun(task_id=OPEN, doc_md="Opens the run: a clone with its own branch.", **common)
-    needs = {key: value for key, value in entry["resources"].items() if value is not None}
     stages = {
-        name: _stage_task(name, stage, {**stage["meta"], **needs}, common)
+        name: _stage_task(name, stage, entry["resources"], common)
         for name, stage in entry["stages"].items()
     }
     release = ReleaseRun(
-        task_id=RELEASE, doc_md="Tags the run's commit and makes it champion.", **common
+        task_id=RELEASE,
+        doc_md="Tags the run's commit and makes it champion.",
+        on_success_callback=[tell_released],
+        **common,
     )
     _connect(opening, stages, release, entry["stages"])
     return dag
 
 
 def _stage_task(
-    name: str, stage: Mapping[str, Any], meta: Mapping[str, Any], common: Mapping[str, Any]
+    name: str, stage: Mapping[str, Any], resources: Mapping[str, Any], common: Mapping[str, Any]
 ) -> RunStage:
-    queue = {"queue": meta["queue"]} if meta.get("queue") else {}
     return RunStage(
         task_id=name,
         stage=name,
         doc_md=stage["desc"],
-        execution_timeout=_timeout(meta),
-        **queue,
+        stage_meta=stage["meta"],
+        recipe_resources=resources,
+        **stage_settings(stage["meta"], resources),
         **common,
     )
-
-
-def _timeout(meta: Mapping[str, Any]) -> timedelta | None:
-    """Longer than the launcher's own limit, so that Airflow's is only the last resort."""
-    hours = meta.get("timeout_hours")
-    if hours is None:
-        return None
-    return timedelta(hours=hours, seconds=meta.get("grace_seconds") or 0) + MARGIN
 
 
 def _connect(

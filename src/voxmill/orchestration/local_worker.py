@@ -7,7 +7,8 @@ from pathlib import Path
 
 from voxmill.launchers.catalogue import launcher_name, load_launcher
 from voxmill.launchers.launcher import Launcher
-from voxmill.orchestration.worker import ReleaseSummary, RunOrder, StageSummary
+from voxmill.orchestration.source_news import source_news
+from voxmill.orchestration.worker import ReleaseSummary, RunOrder, SourceNews, StageSummary
 from voxmill.pipeline.recipe_file import read_recipe_file
 from voxmill.pipeline.report import read_report
 from voxmill.runs import execution
@@ -63,6 +64,10 @@ class LocalWorker:
             executed=state == "executed",
             failed_checks=_failed_checks(run, stage, record),
         )
+
+    def sync(self, recipe: str) -> SourceNews:
+        """Lists the recipe's source into memory; see the port."""
+        return source_news(self._found_project(), recipe, self._lister)
 
     def stop_stage(self) -> None:
         """Asks the running stage to save and leave; see the port."""

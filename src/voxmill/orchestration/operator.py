@@ -12,6 +12,7 @@ from airflow.sdk import BaseOperator
 from pydantic import JsonValue
 
 from voxmill.errors import CheckpointedAndLeft, VoxmillError
+from voxmill.orchestration.dag_settings import last_resort, needs_of
 from voxmill.orchestration.form import ALLOW_DIRTY, chosen
 from voxmill.orchestration.outcome import COME_BACK_AFTER, FailedForGood, airflow_exception
 from voxmill.orchestration.worker import RunOrder, StageSummary, Worker
@@ -99,11 +100,27 @@ class RunStage(RunTask):
 
     Args:
         stage: Name of the stage, as dvc.yaml has it; also the task's id.
+        stage_meta: Its `meta` in dvc.yaml.
+        recipe_resources: The recipe's section `resources`.
     """
 
-    def __init__(self, *, stage: str, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        stage: str,
+        stage_meta: Mapping[str, JsonValue],
+        recipe_resources: Mapping[str, JsonValue],
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.stage = stage
+        self.stage_meta = dict(stage_meta)
+        self.recipe_resources = dict(recipe_resources)
+
+    def pre_execute(self, context: Context) -> None:
+        """Takes the time limit of this run, which its form may have changed."""
+        needs = needs_of(self.stage_meta, self.recipe_resources, context["dag_run"].conf)
+        self.execution_timeout = last_resort(needs)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Runs the stage; gives its summary as XCom, and names failed checks last in the log."""

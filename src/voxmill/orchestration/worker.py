@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Protocol
 
 from pydantic import JsonValue
@@ -46,6 +47,23 @@ class ReleaseSummary:
     figures: Mapping[str, JsonValue] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, kw_only=True)
+class SourceNews:
+    """What a recipe's source holds now, against what its newest run was opened with."""
+
+    content: str
+    """Digest of the listing: the same for the same content."""
+    added: int
+    removed: int
+    changed: int
+    """How many files, against the listing that memory had."""
+    newest_run: str = ""
+    """Id of the recipe's newest run; empty where there was none."""
+    newest_run_began: datetime | None = None
+    is_in_newest_run: bool = False
+    """True where that run was opened with this very content."""
+
+
 class Worker(Protocol):
     """Carries out the tasks of one DAG run; each call is safe to repeat."""
 
@@ -61,6 +79,14 @@ class Worker(Protocol):
 
         Raises:
             VoxmillError: As the stage's exit code says.
+        """
+
+    def sync(self, recipe: str) -> SourceNews:
+        """Lists the recipe's source into memory, and says whether a run has had this content.
+
+        Raises:
+            UsageError: The recipe is wrong.
+            DataError: The source is missing or empty.
         """
 
     def stop_stage(self) -> None:

@@ -20,6 +20,8 @@ from voxmill.runs.project import Project
 class SourceChange:
     """How a source differs from what memory has of it."""
 
+    listing: bytes
+    """What it holds now: the contents of `source.json`."""
     added: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
@@ -103,6 +105,7 @@ def compare(old: bytes | None, new: bytes) -> SourceChange:
     """What the new listing has that the old one has not, and the reverse."""
     before, after = _files(old or b"{}"), _files(new)
     return SourceChange(
+        listing=new,
         added=tuple(sorted(after.keys() - before.keys())),
         removed=tuple(sorted(before.keys() - after.keys())),
         changed=tuple(sorted(p for p in after.keys() & before.keys() if after[p] != before[p])),

@@ -136,7 +136,7 @@ def _merged_commit(git: Git, branch: str, run: Run) -> str | None:
     head = _fetch(git, "origin", branch)
     base = git.run("merge-base", head, "HEAD")
     changed: dict[str, bytes] = {}
-    for name in FILES if _lists_what_main_lists(run) else LINES:
+    for name in FILES if lists_what_main_lists(RunRecord.read(run.folder)) else LINES:
         path = path_of(run.recipe, name)
         ours, theirs = git.show("HEAD", path), git.show(head, path)
         if ours is None or ours == theirs:
@@ -151,14 +151,13 @@ def _merged_commit(git: Git, branch: str, run: Run) -> str | None:
     return _commit_on(git, head, changed, f"Remember what {run.name} learned")
 
 
-def _lists_what_main_lists(run: Run) -> bool:
-    """Whether the run's listing is of the source that the committed recipe names.
+def lists_what_main_lists(record: RunRecord) -> bool:
+    """Whether a run's listing is of the source that the committed recipe names.
 
     A trial with another source would make `sync` find new data in main where there is none.
     """
-    record = RunRecord.read(run.folder)
     elsewhere = any(key.partition(".")[0] == "source" for key in record.overrides)
-    return not elsewhere and f"recipes/{run.recipe}.yaml" not in record.dirty
+    return not elsewhere and f"recipes/{record.recipe}.yaml" not in record.dirty
 
 
 def _commit_on(git: Git, head: str, files: dict[str, bytes], subject: str) -> str:

@@ -62,7 +62,7 @@ def test_airflow_s_timeout_is_longer_than_the_launcher_s():
     """Rule: the stage has its hours and its grace before Airflow steps in."""
     dag = toy()
     assert dag.task_dict["train"].execution_timeout > timedelta(hours=2, seconds=60)
-    assert dag.task_dict["train"].execution_timeout < timedelta(hours=2, minutes=15)
+    assert dag.task_dict["train"].execution_timeout < timedelta(hours=3, minutes=15)
     assert dag.task_dict["verify"].execution_timeout is None
 
 
@@ -71,7 +71,7 @@ def test_a_recipe_s_resources_stand_over_the_graph_s():
     dag = toy(resources={"timeout_hours": 9.0, "gpus": None})
     assert dag.task_dict["train"].execution_timeout > timedelta(hours=9)
     assert toy(resources={"timeout_hours": None}).task_dict["ingest"].execution_timeout < timedelta(
-        hours=3
+        hours=4
     )
 
 

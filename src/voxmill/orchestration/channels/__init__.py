@@ -1,0 +1,1 @@
+"""Ways to tell people: the log, a webhook, e-mail."""
