@@ -3,11 +3,12 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 PYTHON ?= python3.11
 BIN := .venv/bin
+VARIANT ?= cpu
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # A folder of wheels, where pip is set up to use one (a CPU build of torch, say); uv must be told.
 LINKS = $$($(BIN)/python -m pip config get global.find-links 2>/dev/null || true)
 
-.PHONY: help setup demo test proof check graph lock format clean
+.PHONY: help setup demo test proof check images graph lock format clean
 
 help:  ## what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -43,6 +44,18 @@ check: setup  ## format, lint, types, layers, fresh graph, secrets
 	lint-imports
 	voxmill graph --check
 	git ls-files -z | xargs -0 detect-secrets-hook --disable-plugin Base64HighEntropyString --disable-plugin HexHighEntropyString
+
+images:  ## container images voxmill-stage, voxmill-airflow: make images [VARIANT=cuda] [BASE_IMAGE=…]
+	mkdir -p build/wheels
+	rm -f build/wheels/*
+	@# The CPU build of torch comes from pip's own find-links or index; CUDA is what the index gives.
+	@if [ "$(VARIANT)" = cpu ]; then $(PYTHON) -m pip download --quiet --no-deps -d build/wheels "$$(grep '^torch==' requirements/workshop.lock)"; fi
+	for image in stage airflow; do \
+	  DOCKER_BUILDKIT=1 docker build --quiet $(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) \
+	    --build-arg VARIANT=$(VARIANT) --build-arg REVISION="$$(git rev-parse HEAD)" \
+	    --build-arg VERSION="$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml | head -n 1)" \
+	    --file images/$$image/Dockerfile --tag voxmill-$$image . ; \
+	done
 
 graph: setup  ## pipeline.json and versions.yaml from dvc.yaml, the recipes and the code
 	voxmill graph

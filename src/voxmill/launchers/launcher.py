@@ -30,7 +30,8 @@ class StageRun:
     """Time between SIGTERM and SIGKILL."""
     timeout_seconds: float | None = None
     resources: Mapping[str, object] = field(default_factory=dict)
-    """`meta` of the stage with the recipe's `resources` over it: image, gpus, network, …"""
+    """`meta` of the stage with the recipe's `resources` over it: image, gpus, network, …; and
+    `commit`, where the run began."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -97,7 +97,7 @@ def _out(checkout: Path, recipe: str, stage: str) -> Path:
     return checkout.absolute() / "artifacts" / recipe / stage
 
 
-def _resources(node: StageSnapshot, sections: Mapping[str, Any]) -> dict[str, Any]:
+def stage_resources(node: StageSnapshot, sections: Mapping[str, Any]) -> dict[str, Any]:
     """The stage's `meta`, and over it what the recipe states (null states nothing)."""
     stated = sections.get("resources") or {}
     return {**node.meta, **{key: value for key, value in stated.items() if value is not None}}
@@ -106,11 +106,12 @@ def _resources(node: StageSnapshot, sections: Mapping[str, Any]) -> dict[str, An
 def _without_inputs(checkout: Path, recipe: str, stage: str, attempt: int | None) -> StageRun:
     node = Snapshot.read(checkout / SNAPSHOT_FILE).stage(recipe, stage)
     recipe_file = checkout / "recipes" / f"{recipe}.yaml"
-    resources = _resources(node, read_recipe_file(recipe_file))
+    resources = stage_resources(node, read_recipe_file(recipe_file))
     work = checkout / "work" / recipe
     hours = resources.get("timeout_hours")
+    run = run_of(checkout, recipe)
     return StageRun(
-        run=run_of(checkout, recipe).name,
+        run=run.name,
         recipe=recipe,
         stage=stage,
         attempt=attempt or JobFiles(work, stage).next_attempt(),
@@ -120,7 +121,7 @@ def _without_inputs(checkout: Path, recipe: str, stage: str, attempt: int | None
         work=work,
         grace_seconds=float(resources.get("grace_seconds") or 30.0),
         timeout_seconds=None if hours is None else float(hours) * SECONDS_PER_HOUR,
-        resources=resources,
+        resources={**resources, "commit": run.base_commit},
     )
 
 

@@ -19,6 +19,8 @@ class RunIdentity(BaseModel):
 
     recipe: str
     id: str
+    base_commit: str = ""
+    """Commit of the project that the run began at; empty for nobody's run."""
 
     @property
     def name(self) -> str:

@@ -126,5 +126,13 @@ class ResourcesConfig(Section):
     """What this recipe's stages need of a machine, over what dvc.yaml's `meta` says."""
 
     launcher: Literal["process", "docker"] | None = None
+    image: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9._/:@-]*$")
+    """Image that stages run in, where the launcher is `docker`."""
     gpus: int | None = Field(default=None, ge=0)
+    cpus: float | None = Field(default=None, gt=0)
+    """Limit of a container, in cores."""
+    memory_gb: float | None = Field(default=None, gt=0)
+    """Limit of a container, in GiB, swap included."""
+    shm_gb: float | None = Field(default=None, gt=0)
+    """Shared memory of a container, in GiB; data loaders hand tensors on through it."""
     timeout_hours: float | None = Field(default=None, gt=0)
