@@ -16,8 +16,10 @@ from voxmill.runs.listing import Lister, list_in_workshop
 from voxmill.runs.opening import RunOptions, open_run
 from voxmill.runs.project import Project
 from voxmill.runs.release import release
+from voxmill.runs.returns import bounded_returns
 from voxmill.runs.run import Run
 from voxmill.runs.state import StageRecord, read_state
+from voxmill.runs.worker_lock import worker_lock
 
 
 class LocalWorker:
@@ -55,7 +57,8 @@ class LocalWorker:
         run = self._run(order)
         launcher = self._launcher or _launcher_of(run)
         self._at_work = (run, stage, launcher)
-        state = execution.run_stage(run, stage, launcher)
+        with worker_lock(run, wait=True), bounded_returns(run, stage):
+            state = execution.run_stage(run, stage, launcher)
         record = read_state(run.folder)[stage]
         return StageSummary(
             stage=stage,

@@ -14,6 +14,7 @@ from pydantic import JsonValue
 from voxmill.errors import CheckpointedAndLeft, VoxmillError
 from voxmill.orchestration.dag_settings import last_resort, needs_of
 from voxmill.orchestration.form import ALLOW_DIRTY, chosen
+from voxmill.orchestration.log_context import log_as
 from voxmill.orchestration.outcome import COME_BACK_AFTER, FailedForGood, airflow_exception
 from voxmill.orchestration.worker import RunOrder, StageSummary, Worker
 
@@ -44,9 +45,15 @@ class RunTask(BaseOperator):  # type: ignore[misc]
     ) -> None:
         super().__init__(**kwargs)
         self.recipe = recipe
+        self.names_run_in_log = True
         self.form_defaults = dict(form_defaults)
         self.make_worker = worker
         self._at_work: Worker | None = None
+
+    def pre_execute(self, context: Context) -> None:
+        """Makes every line that the task logs from here on say which run it belongs to."""
+        if self.names_run_in_log:
+            log_as(recipe=self.recipe, run=context["run_id"], stage=self.task_id)
 
     def on_kill(self) -> None:
         """Asks the running stage to save and leave; it has its `grace_seconds` for that.
@@ -119,6 +126,7 @@ class RunStage(RunTask):
 
     def pre_execute(self, context: Context) -> None:
         """Takes the time limit of this run, which its form may have changed."""
+        super().pre_execute(context)
         needs = needs_of(self.stage_meta, self.recipe_resources, context["dag_run"].conf)
         self.execution_timeout = last_resort(needs)
 
