@@ -14,6 +14,7 @@ from pydantic import JsonValue
 from voxmill.errors import CheckpointedAndLeft, VoxmillError
 from voxmill.orchestration.dag_settings import last_resort, needs_of
 from voxmill.orchestration.form import ALLOW_DIRTY, chosen
+from voxmill.orchestration.links import LINKS, offer_links
 from voxmill.orchestration.log_context import log_as
 from voxmill.orchestration.outcome import COME_BACK_AFTER, FailedForGood, airflow_exception
 from voxmill.orchestration.worker import RunOrder, StageSummary, Worker
@@ -35,6 +36,8 @@ class RunTask(BaseOperator):  # type: ignore[misc]
         form_defaults: The form's values where nobody changes anything.
     """
 
+    operator_extra_links = LINKS
+
     def __init__(
         self,
         *,
@@ -54,6 +57,7 @@ class RunTask(BaseOperator):  # type: ignore[misc]
         """Makes every line that the task logs from here on say which run it belongs to."""
         if self.names_run_in_log:
             log_as(recipe=self.recipe, run=context["run_id"], stage=self.task_id)
+        offer_links(self, context["ti"])
 
     def on_kill(self) -> None:
         """Asks the running stage to save and leave; it has its `grace_seconds` for that.
