@@ -199,7 +199,7 @@ def start_worker(stage_run: StageRun, source: str) -> subprocess.Popen:
 
 
 def test_the_container_goes_on_when_its_worker_is_killed(engine, stage_run):
-    """After kill -9 of the worker there is one container, one result; the next try attaches within seconds."""
+    """After kill -9 of the worker: one container, one result, and the next try attaches soon."""
     worker = start_worker(stage_run, WAITS_FOR_GO)
     wait_until((stage_run.work / "starts").exists, 30)
     os.killpg(worker.pid, signal.SIGKILL)
