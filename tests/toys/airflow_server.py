@@ -35,6 +35,18 @@ from toys.real_dags import dags
 
 globals().update(dags(Path(__file__).parents[1]))
 """
+FORM = [
+    {
+        "key": "audit.max_seconds",
+        "section": "audit",
+        "schema": {"type": "number", "exclusiveMinimum": 0, "default": 3.0},
+    },
+    {
+        "key": "train.epochs",
+        "section": "train",
+        "schema": {"type": "integer", "minimum": 1, "default": 2, "description": "Passes."},
+    },
+]
 
 
 @dataclass
@@ -153,12 +165,24 @@ def wait(ask: Callable[[], object], timeout_seconds: float, what: str, pause: fl
     raise AssertionError(f"waited {timeout_seconds} s in vain for {what}")
 
 
-def toy_project_with_dags(folder: Path) -> ToyProject:
-    """A committed toy project with the real worker's DAGs."""
+def toy_project_with_dags(folder: Path, *, auto_release: bool = True) -> ToyProject:
+    """A committed toy project with the real worker's DAGs, a form of two fields among them.
+
+    Args:
+        folder: New folder of the project and of the orders to its stages.
+        auto_release: Whether a run releases by itself, or asks a person before.
+    """
     toy = make_project(folder)
     (toy.root / "dags").mkdir()
     (toy.root / "dags" / "played.py").write_text(DAG_FILE)
-    toy.git("add", "dags")
+    for recipe in (toy.root / "recipes").iterdir():  # the real recipe reader knows no d_model
+        recipe.write_text(recipe.read_text().replace("model:\n  d_model: 8\n", "model: {}\n"))
+    file = toy.root / "pipeline.json"
+    snapshot = json.loads(file.read_text())
+    for entry in snapshot["recipes"].values():
+        entry |= {"form": FORM, "release": {"auto": auto_release}}
+    file.write_text(json.dumps(snapshot, indent=1) + "\n")
+    toy.git("add", "--all")
     toy.git("commit", "--quiet", "--message=Add DAGs")
     return toy
 
@@ -172,7 +196,7 @@ def server_environ(voxmill_home: Path, environ: Mapping[str, str] | None = None)
     }
     return {
         **outer,
-        "PYTHONPATH": str(TESTS),
+        "PYTHONPATH": os.pathsep.join(filter(None, (str(TESTS), outer.get("PYTHONPATH")))),
         "VOXMILL_HOME": str(voxmill_home),
         "AIRFLOW__CORE__PARALLELISM": "4",
         "OMP_NUM_THREADS": "1",

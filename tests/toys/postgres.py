@@ -1,7 +1,7 @@
 """A PostgreSQL of one's own for tests: real, on loopback, gone afterwards.
 
-    with running_postgres(folder) as postgres:
-        environ["VOXMILL_AIRFLOW_DB"] = postgres.url("airflow")
+with running_postgres(folder) as postgres:
+    environ["VOXMILL_AIRFLOW_DB"] = postgres.url("airflow")
 """
 
 from __future__ import annotations

@@ -8,6 +8,8 @@ from voxmill.cli import (
     airflow,
     demo,
     doctor,
+    exporter,
+    grafana,
     graph,
     launch,
     recipe,
@@ -16,10 +18,14 @@ from voxmill.cli import (
     show,
     stage,
     sync,
+    trigger,
+    watch,
 )
 
 
 def register(app: typer.Typer) -> None:
     """Adds every command to the app."""
-    for command in (run, show, release, sync, recipe, stage, launch, graph, doctor, demo, airflow):
+    office = (run, show, release, sync, airflow, trigger, launch, graph, grafana, doctor, demo)
+    monitoring = (exporter, watch)
+    for command in (*office, *monitoring, recipe, stage):
         command.register(app)

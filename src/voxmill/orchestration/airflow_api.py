@@ -10,8 +10,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
-from pydantic import JsonValue
-
 from voxmill.errors import EngineMissing, UsageError
 from voxmill.orchestration.airflow_answers import (
     DagRunState,
@@ -97,7 +95,7 @@ class AirflowApi:
         self._asked("PATCH", f"/api/v2/dags/{_quoted(dag)}", json={"is_paused": paused})
 
     def trigger(
-        self, dag: str, conf: Mapping[str, JsonValue], *, run: str | None = None
+        self, dag: str, conf: Mapping[str, object], *, run: str | None = None
     ) -> DagRunState:
         """Starts a run.
 
@@ -154,7 +152,7 @@ class AirflowApi:
         self,
         action: RequiredAction,
         options: Sequence[str],
-        params: Mapping[str, JsonValue] | None = None,
+        params: Mapping[str, object] | None = None,
     ) -> None:
         """Answers a question.
 

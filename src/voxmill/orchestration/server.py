@@ -23,7 +23,7 @@ from voxmill.orchestration.server_component import (
     COMMANDS,
     GRACE_SECONDS,
     Component,
-    end_all,
+    end_component,
 )
 from voxmill.orchestration.server_keys import keep_keys, keep_passwords
 from voxmill.orchestration.server_record import (
@@ -118,9 +118,9 @@ class Server:
 
     def _start(self, environ: Mapping[str, str]) -> None:
         logs = self._options.home / "logs" / "components"
-        for name in COMMANDS:
+        for name, command in COMMANDS.items():
             if not self._asked_to_end:
-                self._components[name] = Component(name, environ, logs / f"{name}.log")
+                self._components[name] = Component(name, command, environ, logs / f"{name}.log")
                 self._components[name].start()
                 self._record()
 
@@ -215,8 +215,8 @@ def stop(home: Path) -> bool:
 def end_components(leaders: Mapping[str, ProcessId]) -> None:
     """Ends components side by side, each with all that it started."""
     with ThreadPoolExecutor(max_workers=len(COMMANDS)) as pool:
-        for leader in leaders.values():
-            pool.submit(end_all, leader, grace_seconds=GRACE_SECONDS)
+        for name, leader in leaders.items():
+            pool.submit(end_component, name, leader, grace_seconds=GRACE_SECONDS)
 
 
 def require_port(port: int) -> None:

@@ -7,17 +7,19 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from voxmill.launchers.processes import POLL_SECONDS, ProcessId, identify, session_members
 
+SCHEDULER = "scheduler"
+_AIRFLOW = (sys.executable, "-m", "airflow")
 COMMANDS: dict[str, tuple[str, ...]] = {
-    "api-server": ("api-server",),
+    "api-server": (*_AIRFLOW, "api-server"),
     # Task logs are read from the disk: what would serve them by HTTP is one more process and port.
-    "scheduler": ("scheduler", "--skip-serve-logs"),
-    "dag-processor": ("dag-processor",),
-    "triggerer": ("triggerer", "--skip-serve-logs"),
+    SCHEDULER: (*_AIRFLOW, "scheduler", "--skip-serve-logs"),
+    "dag-processor": (*_AIRFLOW, "dag-processor"),
+    "triggerer": (*_AIRFLOW, "triggerer", "--skip-serve-logs"),
 }
 """What `airflow standalone` starts as well."""
 
@@ -27,6 +29,7 @@ LONGEST_PAUSE_SECONDS = 60.0
 STEADY_SECONDS = 120.0
 """Whoever lived that long starts again without a longer pause."""
 _LARGEST_LOG_BYTES = 20_000_000
+_LONGEST_LINE = 400
 _TROUBLE = re.compile(r'\[(error|critical) *\]|"level": *"(error|critical)"|^\w*(Error|Exception):')
 
 
@@ -34,15 +37,19 @@ class Component:
     """Starts a component, sees whether it lives, and ends it with all that it started.
 
     Args:
-        name: One of `COMMANDS`.
+        name: What it is called, as in `COMMANDS`.
+        command: What is started.
         environ: Its whole environment.
         log: The file that its output is added to.
     """
 
-    def __init__(self, name: str, environ: Mapping[str, str], log: Path) -> None:
+    def __init__(
+        self, name: str, command: Sequence[str], environ: Mapping[str, str], log: Path
+    ) -> None:
         self.name = name
         self.log = log
         self.starts = 0
+        self._command = tuple(command)
         self._environ = dict(environ)
         self._process: subprocess.Popen[bytes] | None = None
         self._leader: ProcessId | None = None
@@ -61,7 +68,7 @@ class Component:
         self._turn_log_over()
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "airflow", *COMMANDS[self.name]],
+                self._command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -84,7 +91,8 @@ class Component:
         """
         now = time.monotonic()
         if not self._due:
-            end_all(self._leader, grace_seconds=0)
+            if self._leader is not None:
+                end_component(self.name, self._leader, grace_seconds=0)
             steady = now - self._began > STEADY_SECONDS
             self._pause_seconds = FIRST_PAUSE_SECONDS if steady else self._pause_seconds
             self._due = now + self._pause_seconds
@@ -104,7 +112,7 @@ class Component:
         self._read_bytes += len(whole)
         for line in whole.decode("utf-8", errors="replace").splitlines():
             if _TROUBLE.search(line):
-                emit(f"{self.name}: {line}")
+                emit(f"{self.name}: {line[:_LONGEST_LINE]}")
 
     def last_lines(self, count: int) -> str:
         """The end of its log."""
@@ -123,19 +131,17 @@ class Component:
         self._read_bytes = self.log.stat().st_size if self.log.exists() else 0
 
 
-def end_all(leader: ProcessId | None, *, grace_seconds: float) -> None:
+def end_component(name: str, leader: ProcessId, *, grace_seconds: float) -> None:
     """Ends a component with all that it started; jobs have sessions of their own and go on.
 
     The scheduler waits for its tasks when it is asked to leave, for hours if need be, and a task
-    that is asked to leave stops its job. So whoever is not the leader is killed first: the leader
-    then notes its own end in the database, and the tasks are started again by the next scheduler,
-    where they find their jobs.
+    that is asked to leave stops its job. So its tasks are killed first: the scheduler then notes
+    its own end in the database, and the next one starts the tasks again, which find their jobs.
     """
-    if leader is None:
-        return
-    for process in session_members(leader):
-        if process != leader:
-            process.signal(signal.SIGKILL)
+    if name == SCHEDULER:
+        for process in session_members(leader):
+            if process != leader:
+                process.signal(signal.SIGKILL)
     leader.signal(signal.SIGTERM)
     deadline = time.monotonic() + grace_seconds
     while leader.alive and time.monotonic() < deadline:
