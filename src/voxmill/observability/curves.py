@@ -66,23 +66,8 @@ def write_curves(lines: Iterable[JournalLine], path: Path) -> int:
     return count
 
 
-def _attempts(folder: Path) -> list[int]:
-    return sorted(int(path.stem) for path in folder.glob("*.jsonl") if path.stem.isdigit())
-
-
-def _lines(path: Path) -> Iterable[JournalLine]:
-    rows = path.read_bytes().split(b"\n")
-    for number, row in enumerate(rows, start=1):
-        if not row:
-            continue
-        line = _decode(row)
-        if line is not None:
-            yield line
-        elif number < len(rows):  # a last line without its end is a writer caught in the act
-            logger.warning("Journal %s: line %d cannot be read and is left out", path, number)
-
-
-def _decode(row: bytes) -> JournalLine | None:
+def decode_line(row: bytes) -> JournalLine | None:
+    """One line of a journal; None where it cannot be read."""
     try:
         found: dict[str, Any] = json.loads(row)
         return JournalLine(
@@ -96,6 +81,22 @@ def _decode(row: bytes) -> JournalLine | None:
         )
     except (AttributeError, KeyError, TypeError, ValueError):
         return None
+
+
+def _attempts(folder: Path) -> list[int]:
+    return sorted(int(path.stem) for path in folder.glob("*.jsonl") if path.stem.isdigit())
+
+
+def _lines(path: Path) -> Iterable[JournalLine]:
+    rows = path.read_bytes().split(b"\n")
+    for number, row in enumerate(rows, start=1):
+        if not row:
+            continue
+        line = decode_line(row)
+        if line is not None:
+            yield line
+        elif number < len(rows):  # a last line without its end is a writer caught in the act
+            logger.warning("Journal %s: line %d cannot be read and is left out", path, number)
 
 
 def _over(earlier: JournalLine | None, later: JournalLine) -> JournalLine:

@@ -34,7 +34,12 @@ def read_state(folder: Path) -> dict[str, StageRecord]:
     path = folder / STATE_FILE
     if not path.is_file():
         return {}
-    values: dict[str, dict[str, Any]] = json.loads(path.read_text("utf-8"))
+    return parse_state(path.read_bytes())
+
+
+def parse_state(content: bytes) -> dict[str, StageRecord]:
+    """Record by stage name, from the content of a stages.json."""
+    values: dict[str, dict[str, Any]] = json.loads(content)
     return {stage: StageRecord(**value) for stage, value in values.items()}
 
 

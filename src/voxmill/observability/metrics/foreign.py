@@ -93,8 +93,12 @@ MONITORS: tuple[Metric, ...] = (
     _own.gauge("ALERTS", "1", "Alerts pending or firing.", "alertname", "alertstate", "severity"),
     _own.gauge("scrape_duration_seconds", "seconds", "Time of the last scrape.", "job", "instance"),
     _own.gauge("scrape_samples_scraped", "1", "Samples of the last scrape.", "job", "instance"),
-    _own.gauge("process_resident_memory_bytes", "bytes", "Memory of a process.", "job", "instance"),
-    _own.counter("process_cpu_seconds_total", "seconds", "Processor time used.", "job", "instance"),
+    _own.gauge("process_resident_memory_bytes", "bytes", "Memory of the exporter."),
+    _own.gauge("process_virtual_memory_bytes", "bytes", "Address space of the exporter."),
+    _own.counter("process_cpu_seconds_total", "seconds", "Processor time of the exporter."),
+    _own.gauge("process_start_time_seconds", "seconds", "When the exporter was started."),
+    _own.gauge("process_open_fds", "1", "Files that the exporter has open."),
+    _own.gauge("process_max_fds", "1", "Files that the exporter may have open."),
     _own.gauge(
         "prometheus_tsdb_storage_blocks_bytes", "bytes", "Size of Prometheus' blocks.", "instance"
     ),

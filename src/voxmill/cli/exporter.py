@@ -1,0 +1,79 @@
+"""`voxmill exporter`: runs, machine, releases and Airflow as Prometheus metrics."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from voxmill.exporting.exporter import Exporter
+    from voxmill.runs.project import Project
+
+PORT = 9345
+STATSD_PORT = 9125
+RETENTION_HOURS = 24.0
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command()(exporter)
+
+
+def exporter(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Where Prometheus finds /metrics.")] = PORT,
+    statsd_port: Annotated[
+        int, typer.Option(help="UDP port for Airflow's metrics; 0: none.")
+    ] = STATSD_PORT,
+    retention_hours: Annotated[
+        float, typer.Option(min=0.0, help="How long a run that ended is served.")
+    ] = RETENTION_HOURS,
+    refresh_seconds: Annotated[float, typer.Option(min=0.1, help="How often runs are read.")] = 5.0,
+    release_seconds: Annotated[
+        float, typer.Option(min=1.0, help="How often the origin is asked for releases.")
+    ] = 300.0,
+) -> None:
+    """Serves the metrics of all runs for Prometheus; ends at Ctrl-C or SIGTERM."""
+    from voxmill.exporting.http_server import METRICS_PATH, serving
+    from voxmill.exporting.statsd_listener import listening
+    from voxmill.runs.project import Project
+
+    project = Project.find(Path.cwd(), os.environ)
+    made = _build(project, retention_hours)
+    ending = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ending.set())
+    with ExitStack() as stack:
+        if statsd_port:
+            stack.enter_context(listening(made.bridge.take, host=host, port=statsd_port))
+        made.start(refresh_seconds=refresh_seconds, release_seconds=release_seconds)
+        stack.callback(made.stop)
+        taken = stack.enter_context(serving(made.answer, host=host, port=port))
+        typer.echo(f"Runs of {project.runs}: http://{host}:{taken}{METRICS_PATH}")
+        if statsd_port:
+            typer.echo(f"Airflow's StatsD: {host}:{statsd_port} (UDP)")
+        ending.wait()
+
+
+def _build(project: Project, retention_hours: float) -> Exporter:
+    from voxmill.exporting.exporter import Exporter
+    from voxmill.exporting.fleet import Fleet
+    from voxmill.exporting.gpus import NvmlProbe
+    from voxmill.exporting.releases import ReleaseReader
+
+    places = {"home": project.home, "cache": project.cache}
+    if "://" not in project.remote:
+        places["remote"] = Path(project.remote)
+    return Exporter(
+        fleet=Fleet(runs=project.runs, retention_seconds=retention_hours * 3600.0),
+        gpus=NvmlProbe(),
+        places=places,
+        releases=ReleaseReader(project),
+        recipes=sorted(path.stem for path in (project.root / "recipes").glob("*.yaml")),
+    )

@@ -1,0 +1,1 @@
+"""Journals to Prometheus, dashboards and the terminal."""
