@@ -1,0 +1,39 @@
+"""The list of alerts that several dashboards show."""
+
+from __future__ import annotations
+
+from grafana_foundation_sdk.builders import table
+from grafana_foundation_sdk.models.dashboard import (
+    DynamicConfigValue,
+    ValueMap,
+    ValueMappingResult,
+)
+
+from voxmill.exporting.dashboards import places
+from voxmill.exporting.dashboards.panels import COLOURED, Column, Look, listing
+from voxmill.exporting.dashboards.wording import BAD, CARE
+
+
+def firing(selector: str = "") -> table.Panel:
+    """Alerts that fire, the worst first to the eye; a click leads to the runbook."""
+    matchers = ",".join(part for part in ('alertstate="firing"', selector) if part)
+    labels = "alertname, severity, recipe, run, stage"
+    count = Column(
+        title="Firing", expression=f"sum by ({labels}) (ALERTS{{{matchers}}})", unit="short"
+    )
+    look = Look(unit="short", empty="none: all is well", links=[places.runbook()])
+    panel = listing(
+        "Alerts", "What fires now. A click leads to its paragraph in the runbook.", [count], look
+    )
+    severities = {
+        "critical": ValueMappingResult(color=BAD, index=0),
+        "warning": ValueMappingResult(color=CARE, index=1),
+    }
+    panel.override_by_name(
+        "severity",
+        [
+            DynamicConfigValue(id_val="mappings", value=[ValueMap(options=severities)]),
+            DynamicConfigValue(id_val="custom.cellOptions", value=dict(COLOURED)),
+        ],
+    )
+    return panel

@@ -1,0 +1,120 @@
+"""*Training*: one run. Healthy? When done? Backups good? Is the GPU earning its rent?"""
+
+from __future__ import annotations
+
+from grafana_foundation_sdk.builders import statetimeline, table
+
+from voxmill.exporting.dashboards import alert_list, glance, learning, places, upkeep
+from voxmill.exporting.dashboards.expressions import RUN, encoded
+from voxmill.exporting.dashboards.frame import Band, Event, Frame, Tile, choice
+from voxmill.exporting.dashboards.panels import Column, Look, Query, listing, timeline
+from voxmill.exporting.dashboards.wording import BAD, BUSY, GOOD, STAGE_CODES, stage_words, steps
+
+
+def frame() -> Frame:
+    """The dashboard."""
+    runs = 'label_values(voxmill_run_state{recipe="$recipe"}, run)'
+    airflow_run = f"label_values(voxmill_run_info{{{RUN}}}, airflow_run)"
+    return Frame(
+        uid="voxmill-training",
+        title="Training",
+        description="One run: is it healthy, when is it done, are its backups good, is the GPU "
+        "earning its rent?",
+        variables=(
+            choice("recipe", "Recipe", "label_values(voxmill_run_state, recipe)"),
+            choice("run", "Run", runs, newest_first=True),
+            choice("airflow_run", "Airflow's id of the run", airflow_run, hidden=True),
+        ),
+        links=(places.airflow_run(), places.report()),
+        events=events(),
+        bands=(
+            Band("", glance.tiles()),
+            Band("", (Tile(_stages(), 16, 8), Tile(alert_list.firing(RUN), 8, 8))),
+            Band("Learning", learning.main_tiles()),
+            Band("Machine", upkeep.machine_tiles()),
+            Band("Checkpoints, backup, stops", upkeep.safety_tiles()),
+            Band("Learning in detail", learning.detail_tiles()),
+            Band("Stages in figures", (Tile(_stage_table(), 24, 9),)),
+        ),
+    )
+
+
+def events() -> tuple[Event, ...]:
+    """Stage changes, evaluations and releases."""
+    return (
+        Event(
+            name="Stages",
+            expression=f"voxmill_stage_start_timestamp_seconds{{{RUN}}} * 1000",
+            colour=BUSY,
+            text="{{stage}} begins",
+            value_is_time=True,
+        ),
+        Event(
+            name="Evaluations",
+            expression=f"changes(voxmill_evaluation_seconds{{{RUN}}}[1m]) > 0",
+            colour="purple",
+            text="evaluated on {{split}}",
+        ),
+        Event(
+            name="Releases",
+            expression='voxmill_release_timestamp_seconds{recipe="$recipe"} * 1000',
+            colour=GOOD,
+            text="{{version}} released",
+            value_is_time=True,
+        ),
+    )
+
+
+def _stages() -> statetimeline.Panel:
+    return timeline(
+        "Stages over time",
+        "What each stage did when. A click leads to the run in Airflow.",
+        [Query(encoded("voxmill_stage_state", RUN, STAGE_CODES, "stage"), "{{stage}}")],
+        Look(unit="short", mappings=[stage_words()], links=[places.airflow_run()]),
+    )
+
+
+def _stage_table() -> table.Panel:
+    taken = f"max by (stage) (voxmill_stage_seconds{{{RUN}}})"
+    usual = f"max by (stage) (voxmill_stage_usual_seconds{{{RUN}}})"
+    columns = (
+        Column(
+            title="State",
+            expression=encoded("voxmill_stage_state", RUN, STAGE_CODES, "stage"),
+            unit="short",
+            mappings=[stage_words()],
+            coloured=True,
+        ),
+        Column(title="Time", expression=taken, unit="s"),
+        Column(title="Usual time", expression=usual, unit="s"),
+        Column(
+            title="Of the usual",
+            expression=f"{taken} / {usual}",
+            unit="percentunit",
+            thresholds=steps(GOOD, (1.5, "orange"), (2.0, BAD)),
+            coloured=True,
+        ),
+        Column(
+            title="Tries",
+            expression=f"max by (stage) (voxmill_stage_attempts{{{RUN}}})",
+            unit="short",
+        ),
+        Column(
+            title="Failed checks",
+            expression=f'sum by (stage) (voxmill_stage_checks{{{RUN},verdict="failed"}})',
+            unit="short",
+            thresholds=steps(GOOD, (1, BAD)),
+            coloured=True,
+        ),
+        Column(
+            title="Peak memory",
+            expression=f"max by (stage) (voxmill_stage_peak_memory_bytes{{{RUN}}})",
+            unit="bytes",
+        ),
+    )
+    return listing(
+        "Stages",
+        "Time against the median of this recipe's finished runs, tries, gates and memory.",
+        columns,
+        Look(unit="short", links=[places.airflow_run()]),
+    )

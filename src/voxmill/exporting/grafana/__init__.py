@@ -1,0 +1,1 @@
+"""Dashboards, folder, datasource and contact point on a Grafana server."""
