@@ -5,10 +5,15 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 VARIANT ?= cpu
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+# grafana-client brings urllib3-future, whose wheel overwrites urllib3 and with it the HTTP of
+# everything else; built from source with this switch it keeps to itself. uv reads which package
+# to build from pyproject.toml, pip reads it here.
+export URLLIB3_NO_OVERRIDE := 1
+export PIP_NO_BINARY := urllib3-future
 # A folder of wheels, where pip is set up to use one (a CPU build of torch, say); uv must be told.
 LINKS = $$($(BIN)/python -m pip config get global.find-links 2>/dev/null || true)
 
-.PHONY: help setup demo test proof check images graph lock format clean
+.PHONY: help setup demo test proof check images graph dashboards lock format clean
 
 help:  ## what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -43,6 +48,7 @@ check: setup  ## format, lint, types, layers, fresh graph, secrets
 	mypy
 	lint-imports
 	voxmill graph --check
+	voxmill grafana build --check
 	git ls-files -z | xargs -0 detect-secrets-hook --disable-plugin Base64HighEntropyString --disable-plugin HexHighEntropyString
 
 images:  ## container images voxmill-stage, voxmill-airflow: make images [VARIANT=cuda] [BASE_IMAGE=…]
@@ -59,6 +65,9 @@ images:  ## container images voxmill-stage, voxmill-airflow: make images [VARIAN
 
 graph: setup  ## pipeline.json and versions.yaml from dvc.yaml, the recipes and the code
 	voxmill graph
+
+dashboards: setup  ## monitoring/grafana/dashboards/*.json from the code
+	voxmill grafana build
 
 format: setup  ## ruff's formatter and safe fixes
 	ruff format .
