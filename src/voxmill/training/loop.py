@@ -68,7 +68,12 @@ class _Loop:
         if found is not None:
             self._restore(found)
         position = self._position
-        self._t.recorder.record({"voxmill_train_resumed_step": position.step}, step=position.step)
+        begin = {
+            "voxmill_train_resumed_step": position.step,
+            "voxmill_train_total_steps": self._planned_steps,
+            "voxmill_train_warmup_steps": self._config.warmup_steps,
+        }
+        self._t.recorder.record(begin, step=position.step)
         prefetcher: Prefetcher[Any] = Prefetcher(
             self._t.batches,
             epoch=position.epoch,
@@ -162,10 +167,10 @@ class _Loop:
         record["voxmill_evaluation_seconds"] = self._t.clock() - started
         step = self._position.step
         self._t.recorder.record(record, step=step, labels={"split": "validation"})
+        watched = {"voxmill_train_watched_value": values[self._config.watch]}
         if self._position.best_value is not None:
-            self._t.recorder.record(
-                {"voxmill_train_best_value": self._position.best_value}, step=step
-            )
+            watched["voxmill_train_best_value"] = self._position.best_value
+        self._t.recorder.record(watched, step=step)
         self._t.progress.evaluated(step, values)
         return best
 

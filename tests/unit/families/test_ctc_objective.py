@@ -107,6 +107,7 @@ def test_a_model_that_knows_the_text_scores_without_error() -> None:
     batch = batch_of([(2, 3, 5, 4), (4,)], [6, 4], texts=["ab c", "c"])
     found = OBJECTIVE.validate(model, [batch])
     assert found["wer"] == found["cer"] == found["infinite_losses"] == 0
+    assert found["token_accuracy_ratio"] == found["sequence_accuracy_ratio"] == 1
     assert found["loss"] < 1e-3
     assert found["blank_ratio"] == pytest.approx(1 / 10)
     assert found["token_diversity_ratio"] == 1.0
@@ -120,6 +121,8 @@ def test_error_rates_are_of_the_whole_set() -> None:
     model = Scripted(sure_of([2, 5, 3]))
     found = OBJECTIVE.validate(model, [right, wrong])
     assert found["wer"] == pytest.approx(1 / 3)
+    assert found["sequence_accuracy_ratio"] == 1 / 2
+    assert found["token_accuracy_ratio"] == pytest.approx(1 - 2 / 4)  # two of four inserted
 
 
 def test_a_collapsed_model_shows_itself() -> None:
@@ -128,6 +131,7 @@ def test_a_collapsed_model_shows_itself() -> None:
     assert blanks["blank_ratio"] == 1
     assert blanks["token_diversity_ratio"] == 0
     assert blanks["wer"] == 1
+    assert blanks["token_accuracy_ratio"] == blanks["sequence_accuracy_ratio"] == 0
     undecided = OBJECTIVE.validate(Scripted(torch.zeros(1, 6, 6)), [batch_of([(2, 3)], [6])])
     assert undecided["frame_entropy_nats"] == pytest.approx(math.log(6), rel=1e-5)
 

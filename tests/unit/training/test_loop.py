@@ -210,6 +210,24 @@ def test_every_step_tells_loss_rate_norm_pace_wait_and_time_to_go(tmp_path):
     assert all(0 <= values["voxmill_train_data_wait_ratio"] <= 1 for values in steps)
 
 
+def test_an_attempt_opens_with_its_plan_and_evaluations_tell_the_watched_value(tmp_path):
+    """Alerts wait past the warm-up and compare the newest watched value with the one before."""
+    notes = Notes()
+    result = train(training(tmp_path, recorder=notes))
+    step, opening, _ = notes.lines[0]
+    assert (step, opening) == (
+        0,
+        {
+            "voxmill_train_resumed_step": 0,
+            "voxmill_train_total_steps": result.steps,
+            "voxmill_train_warmup_steps": CONFIG.warmup_steps,
+        },
+    )
+    watched = notes.values_of("voxmill_train_watched_value")
+    assert watched == notes.values_of("voxmill_wer_ratio")
+    assert watched[-1] == result.last_value
+
+
 def test_a_watched_metric_that_is_not_measured_is_found_before_the_first_step(tmp_path):
     """The message names what there is."""
     notes = Notes()

@@ -65,7 +65,9 @@ class CtcObjective:
         """Figures over all batches.
 
         Returns:
-            `loss` (nats a label), `wer`, `cer`, `infinite_losses`, and the signs of collapse:
+            `loss` (nats a label), `wer`, `cer`, `token_accuracy_ratio` (1 - token error rate),
+            `sequence_accuracy_ratio` (faultless utterances), `infinite_losses`, and the signs of
+            collapse:
             `blank_ratio` (near 1: nothing but blanks), `token_diversity_ratio` (share of the
             tokens ever written), `frame_entropy_nats` (near log V: every frame undecided).
         """
@@ -114,6 +116,10 @@ class CtcObjective:
         tally.labels += int((batch.label_counts * losses.possible).sum())
         tally.infinite += int((~losses.possible).sum())
         tally.references += batch.texts
+        tally.tokens_said += [
+            _as_words(row[:count])
+            for row, count in zip(batch.labels.tolist(), batch.label_counts.tolist(), strict=True)
+        ]
         for row, frames in zip(scores.cpu(), self._frames(batch).tolist(), strict=True):
             valid = row[:frames]  # (S', V)
             best = valid.argmax(-1)
@@ -121,7 +127,9 @@ class CtcObjective:
             tally.blanks += int((best == BLANK_ID).sum())
             tally.entropy -= float((valid.exp() * valid).sum())
             tally.written.update(best.unique().tolist())
-            tally.hypotheses.append(self._tokenizer.decode(greedy(valid.numpy())))
+            tokens = greedy(valid.numpy())
+            tally.hypotheses.append(self._tokenizer.decode(tokens))
+            tally.tokens_heard.append(_as_words(tokens))
 
 
 @dataclass
@@ -137,17 +145,29 @@ class _Tally:
     written: set[int] = field(default_factory=set)
     references: tuple[str, ...] = ()
     hypotheses: list[str] = field(default_factory=list)
+    tokens_said: list[str] = field(default_factory=list)
+    tokens_heard: list[str] = field(default_factory=list)
 
     def figures(self, *, tokens: int) -> dict[str, float]:
         """Rates of the sums; the tokens that could be written leave out blank and unknown."""
-        score = total(score_utterances(self.references, self.hypotheses))
+        scores = score_utterances(self.references, self.hypotheses)
+        score = total(scores)
+        token_errors = total(score_utterances(self.tokens_said, self.tokens_heard)).words
         written = len(self.written - {BLANK_ID})
         return {
             "loss": self.loss / max(1, self.labels),
             "wer": score.wer,
             "cer": score.cer,
+            "token_accuracy_ratio": max(0.0, 1.0 - token_errors.rate),
+            "sequence_accuracy_ratio": sum(not s.characters.errors for s in scores)
+            / max(1, len(scores)),
             "infinite_losses": float(self.infinite),
             "blank_ratio": self.blanks / max(1, self.frames),
             "token_diversity_ratio": min(1.0, written / max(1, tokens - 2)),
             "frame_entropy_nats": self.entropy / max(1, self.frames),
         }
+
+
+def _as_words(tokens: Iterable[int]) -> str:
+    """Token ids as a text whose words they are: one scorer does for both."""
+    return " ".join(str(int(token)) for token in tokens)

@@ -37,7 +37,7 @@ EVALUATION = (
     _gauge("loss", "1", "Mean loss on a split.", "split"),
     _gauge("wer_ratio", "ratio", "Word error rate on a split while training.", "split"),
     _gauge("cer_ratio", "ratio", "Character error rate on a split while training.", "split"),
-    _gauge("token_accuracy_ratio", "ratio", "Share of the tokens that are right.", "split"),
+    _gauge("token_accuracy_ratio", "ratio", "1 less the token error rate.", "split"),
     _gauge("sequence_accuracy_ratio", "ratio", "Share of utterances without an error.", "split"),
     _gauge("blank_ratio", "ratio", "Share of frames whose best token is blank.", "split"),
     _gauge("token_diversity_ratio", "ratio", "Share of the tokens ever written.", "split"),
