@@ -40,7 +40,9 @@ class SplitConfig(Section):
     """`hash`: by utterance id; `speaker`: whole speakers, by hash; `subset` and `explicit`: as
     `assign` says (by subset name, or by speaker)."""
     validation_share: float = Field(default=0.1, ge=0, lt=1)
+    """Share that stopping and the best checkpoint look at."""
     test_share: float = Field(default=0.1, ge=0, lt=1)
+    """Share that only `evaluate` looks at."""
     assign: dict[str, SplitName] = Field(default_factory=dict)
     """Split by subset or speaker: `train`, `validation`, `test` or another test set's name.
     Those not named go to `train` and `validation` by hash."""

@@ -31,7 +31,7 @@ def params(form: Sequence[Mapping[str, Any]]) -> dict[str, Param]:
             JSON schema with the recipe's own value as `default`.
     """
     entries = {
-        entry["key"]: _param(entry["schema"], entry["section"])
+        entry["key"]: _param({"title": _title(entry), **entry["schema"]}, entry["section"])
         for entry in form
         if entry["section"] not in NOT_FOR_ONE_RUN
     }
@@ -64,6 +64,12 @@ def _param(schema: Mapping[str, Any], section: str) -> Param:
     if value is None:  # a field without a value must not make the form refuse to start
         rules = _nullable(rules)
     return Param(value, description=schema.get("description"), **{**rules, "section": section})
+
+
+def _title(entry: Mapping[str, Any]) -> str:
+    """The key without its section, in words: Airflow breaks long keys in the middle of a word."""
+    within: str = entry["key"].removeprefix(f"{entry['section']}.")
+    return within.replace(".", ": ").replace("_", " ")
 
 
 def _nullable(rules: Mapping[str, Any]) -> dict[str, Any]:

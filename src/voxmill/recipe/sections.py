@@ -26,6 +26,7 @@ class PrepareConfig(Section):
     text: TextConfig = Field(default_factory=TextConfig)
     split: SplitConfig = Field(default_factory=SplitConfig)
     shard_megabytes: int = Field(default=256, ge=1)
+    """Size of one file of prepared audio."""
     max_unknown_share: float = Field(default=0.0, ge=0, le=1)
     """Gate: share of characters that the tokenizer does not know."""
     max_skipped_share: float = Field(default=0.05, ge=0, le=1)
@@ -59,6 +60,7 @@ class EvaluateGates(Section):
     wer: float | None = Field(default=None, ge=0)
     """Largest word error rate of the main artefact on every test set."""
     cer: float | None = Field(default=None, ge=0)
+    """Largest character error rate of the main artefact on every test set."""
     real_time_factor: float | None = Field(default=None, gt=0)
     """Seconds of computing for one second of speech."""
     int8_wer_difference: float | None = Field(default=None, ge=0)
@@ -69,11 +71,15 @@ class EvaluateConfig(Section):
     """Measure the packaged artefacts on the test sets."""
 
     decoder: Literal["greedy", "beam"] = "greedy"
+    """`greedy` takes the likeliest token of each frame; `beam` follows several texts."""
     beam_width: int = Field(default=8, ge=1)
+    """Texts that the decoder `beam` follows at once."""
     artefacts: list[ArtefactName] = Field(default=["hf", "onnx-fp32", "onnx-int8"], min_length=1)
+    """Packaged files to measure."""
     main_artefact: ArtefactName = "onnx-fp32"
     """The one whose figures stand for the release."""
     bootstrap_samples: int = Field(default=1000, ge=100)
+    """Resamplings behind each 95 % interval."""
     max_utterances: int | None = Field(default=None, ge=1)
     """Measure at most so many of each test set (the first in hash order)."""
     gates: EvaluateGates = Field(default_factory=EvaluateGates)
@@ -126,9 +132,11 @@ class ResourcesConfig(Section):
     """What this recipe's stages need of a machine, over what dvc.yaml's `meta` says."""
 
     launcher: Literal["process", "docker"] | None = None
+    """Where stages run; None: as VOXMILL_LAUNCHER says."""
     image: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9._/:@-]*$")
     """Image that stages run in, where the launcher is `docker`."""
     gpus: int | None = Field(default=None, ge=0)
+    """GPUs for each stage. None: as dvc.yaml says for the stage."""
     cpus: float | None = Field(default=None, gt=0)
     """Limit of a container, in cores."""
     memory_gb: float | None = Field(default=None, gt=0)
@@ -136,3 +144,4 @@ class ResourcesConfig(Section):
     shm_gb: float | None = Field(default=None, gt=0)
     """Shared memory of a container, in GiB; data loaders hand tensors on through it."""
     timeout_hours: float | None = Field(default=None, gt=0)
+    """A stage that takes longer is stopped. None: as dvc.yaml says for the stage."""

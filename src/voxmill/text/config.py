@@ -11,6 +11,8 @@ class TextConfig(Section):
     """How transcripts are normalised."""
 
     case: Literal["lower", "upper", "keep"] = "lower"
+    """What becomes of capital letters."""
     unicode_form: Literal["NFC", "NFKC"] = "NFKC"
+    """`NFKC` also unfolds ligatures and wide forms; `NFC` keeps them."""
     strip_punctuation: bool = True
     """Removes punctuation but for apostrophes inside words; letters with diacritics stay."""

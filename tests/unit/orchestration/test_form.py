@@ -28,7 +28,14 @@ def test_a_field_keeps_its_rules_its_default_and_its_help():
     seed = params(FORM)["train.seed"]
     assert seed.value == 1
     assert seed.description == "Seeds."
-    assert seed.schema == {"type": "integer", "minimum": 0, "section": "train"}
+    assert seed.schema == {"type": "integer", "minimum": 0, "section": "train", "title": "seed"}
+
+
+def test_a_field_is_labelled_in_words():
+    """Rule: the section stands above its fields, and a label breaks between words."""
+    field = {"key": "train.augment.time_mask_share", "section": "train", "schema": {}}
+    label = params([field])["train.augment.time_mask_share"].schema["title"]
+    assert label == "augment: time mask share"
 
 
 def test_the_schedule_is_not_asked_of_a_run_that_starts_now():

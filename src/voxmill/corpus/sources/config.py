@@ -29,8 +29,11 @@ class SyntheticSource(Section):
     max_words: int = Field(default=7, ge=1)
     """Most digits in one utterance."""
     min_words_per_minute: int = Field(default=110, ge=80)
+    """Slowest speech."""
     max_words_per_minute: int = Field(default=240, le=450)
+    """Fastest speech."""
     seed: int = Field(default=1, ge=0)
+    """Another seed speaks another data set."""
 
     def conflicts(self) -> Iterator[Conflict]:
         """Ranges run upwards."""
