@@ -11,6 +11,7 @@ interrupted is therefore due again after the restart, and gives the same figures
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -72,6 +73,7 @@ class _Loop:
             "voxmill_train_resumed_step": position.step,
             "voxmill_train_total_steps": self._planned_steps,
             "voxmill_train_warmup_steps": self._config.warmup_steps,
+            "voxmill_train_checkpoint_steps": self._checkpoint_steps(),
         }
         self._t.recorder.record(begin, step=position.step)
         prefetcher: Prefetcher[Any] = Prefetcher(
@@ -162,6 +164,7 @@ class _Loop:
             values = validation_figures(self._t)
         except StoppedInEvaluationError:
             self._leave()
+        previous = self._position.last_value
         best = self._position.evaluated(values[self._config.watch])
         record = validation_values(values)
         record["voxmill_evaluation_seconds"] = self._t.clock() - started
@@ -170,6 +173,8 @@ class _Loop:
         watched = {"voxmill_train_watched_value": values[self._config.watch]}
         if self._position.best_value is not None:
             watched["voxmill_train_best_value"] = self._position.best_value
+        if previous is not None:
+            watched["voxmill_train_previous_watched_value"] = previous
         self._t.recorder.record(watched, step=step)
         self._t.progress.evaluated(step, values)
         return best
@@ -230,6 +235,12 @@ class _Loop:
 
     def _batch_count(self) -> int:
         return self._t.batches.batch_count(self._position.epoch)
+
+    def _checkpoint_steps(self) -> int:
+        """Steps from one planned checkpoint to the next; those of the best come in between."""
+        config = self._config
+        every = config.checkpoint_every_steps or config.evaluate_every_steps
+        return every or math.ceil(self._batch_count() / config.accumulation)
 
     def _epochs_made(self) -> float:
         return self._position.epoch + self._position.position / self._batch_count()

@@ -134,6 +134,7 @@ def test_a_collapsed_model_shows_itself() -> None:
     assert blanks["token_accuracy_ratio"] == blanks["sequence_accuracy_ratio"] == 0
     undecided = OBJECTIVE.validate(Scripted(torch.zeros(1, 6, 6)), [batch_of([(2, 3)], [6])])
     assert undecided["frame_entropy_nats"] == pytest.approx(math.log(6), rel=1e-5)
+    assert undecided["frame_entropy_ratio"] == pytest.approx(1.0, rel=1e-5)
 
 
 def test_every_figure_has_a_name_in_the_catalogue() -> None:

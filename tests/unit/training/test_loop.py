@@ -221,11 +221,27 @@ def test_an_attempt_opens_with_its_plan_and_evaluations_tell_the_watched_value(t
             "voxmill_train_resumed_step": 0,
             "voxmill_train_total_steps": result.steps,
             "voxmill_train_warmup_steps": CONFIG.warmup_steps,
+            "voxmill_train_checkpoint_steps": result.steps / CONFIG.epochs,
         },
     )
     watched = notes.values_of("voxmill_train_watched_value")
     assert watched == notes.values_of("voxmill_wer_ratio")
     assert watched[-1] == result.last_value
+    assert notes.values_of("voxmill_train_previous_watched_value") == watched[:-1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "steps"),
+    [
+        ({"checkpoint_every_steps": 3, "evaluate_every_steps": 5}, 3),
+        ({"evaluate_every_steps": 5}, 5),
+    ],
+)
+def test_an_attempt_tells_how_often_it_means_to_save(tmp_path, changes, steps):
+    """At its own interval, else at each evaluation; a checkpoint that is late is held against it."""
+    notes = Notes()
+    train(training(tmp_path, recorder=notes, config=CONFIG.model_copy(update=changes)))
+    assert notes.values_of("voxmill_train_checkpoint_steps") == [steps]
 
 
 def test_a_watched_metric_that_is_not_measured_is_found_before_the_first_step(tmp_path):

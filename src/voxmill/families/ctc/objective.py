@@ -7,6 +7,7 @@ Legend: B utterances, S output frames, V tokens, U labels.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -69,7 +70,8 @@ class CtcObjective:
             `sequence_accuracy_ratio` (faultless utterances), `infinite_losses`, and the signs of
             collapse:
             `blank_ratio` (near 1: nothing but blanks), `token_diversity_ratio` (share of the
-            tokens ever written), `frame_entropy_nats` (near log V: every frame undecided).
+            tokens ever written), `frame_entropy_nats` (near log V: every frame undecided) and, as a
+            share of log V, `frame_entropy_ratio`.
         """
         tally = _Tally()
         for batch in batches:
@@ -165,6 +167,7 @@ class _Tally:
             "blank_ratio": self.blanks / max(1, self.frames),
             "token_diversity_ratio": min(1.0, written / max(1, tokens - 2)),
             "frame_entropy_nats": self.entropy / max(1, self.frames),
+            "frame_entropy_ratio": self.entropy / max(1, self.frames) / math.log(tokens),
         }
 
 

@@ -28,6 +28,7 @@ TRAINING = (
     _gauge("train_skipped_utterances", "1", "Training utterances left out as too long."),
     _gauge("train_parameters", "1", "Parameters of the model."),
     _gauge("train_watched_value", "1", "Watched metric at the newest evaluation; low is good."),
+    _gauge("train_previous_watched_value", "1", "Watched metric at the evaluation before."),
     _gauge("train_watched_floor_value", "1", "Watched value below which no regression counts."),
     _gauge("train_best_value", "1", "Best value of the watched metric so far."),
     _gauge("train_peak_memory_bytes", "bytes", "Largest memory in use, GPU where there is one."),
@@ -42,11 +43,13 @@ EVALUATION = (
     _gauge("blank_ratio", "ratio", "Share of frames whose best token is blank.", "split"),
     _gauge("token_diversity_ratio", "ratio", "Share of the tokens ever written.", "split"),
     _gauge("frame_entropy_nats", "nats", "Mean entropy of a frame's distribution.", "split"),
+    _gauge("frame_entropy_ratio", "ratio", "The same; 1: all tokens are as likely.", "split"),
     _gauge("infinite_losses", "1", "Utterances of a split whose loss was infinite.", "split"),
     _gauge("evaluation_seconds", "seconds", "Time that an evaluation took.", "split"),
 )
 
 CHECKPOINTS = (
+    _gauge("train_checkpoint_steps", "1", "Steps between two planned checkpoints."),
     _gauge("checkpoint_step", "1", "Step of the newest checkpoint."),
     _gauge("checkpoint_bytes", "bytes", "Size of the newest checkpoint."),
     _gauge("checkpoint_seconds", "seconds", "Time that writing the newest checkpoint took."),
