@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
@@ -22,7 +22,7 @@ from voxmill.orchestration.report_pages_files import (
     report_of,
     stage_entries,
 )
-from voxmill.runs.run import Run, slug
+from voxmill.runs.run import Run, RunRecord, slug
 
 Guard = Callable[..., Any]
 LOGIN = "/api/v2/auth/login"
@@ -68,6 +68,15 @@ def _add_run_pages(app: FastAPI, place: Place, guards: list[Any]) -> None:
             return RedirectResponse(f"{request.scope['root_path']}/runs/{recipe}/{slug(run)}/")
         found = _run(place, recipe, run)
         return HTMLResponse(html.run_page(found, stage_entries(found)))
+
+    @app.get("/runs/{recipe}/{run}/airflow", dependencies=guards)
+    def airflow_run(request: Request, recipe: str, run: str) -> Response:
+        found = _run(place, recipe, run)
+        own = RunRecord.read(found.folder).airflow_run_id
+        if own is None:
+            raise HTTPException(404, f"Run {found.name} was started by hand, not by Airflow.")
+        url = f"{_base(request)}/dags/{recipe}/runs/{quote(own, safe='')}"
+        return RedirectResponse(url)
 
     @app.get("/runs/{recipe}/{run}/{stage}/", dependencies=guards)
     def stage_page(recipe: str, run: str, stage: str) -> Response:
@@ -131,14 +140,20 @@ def _stage(place: Place, recipe: str, run: str, stage: str) -> Run:
     )
 
 
+def _base(request: Request) -> str:
+    """Where Airflow itself lies: one above these pages."""
+    root = str(request.scope["root_path"])
+    return root[: root.rfind("/")]
+
+
 async def _refusal(request: Request, error: Exception) -> Response:
     """An error as a page; whoever is not logged in and reads pages is sent to the login."""
     assert isinstance(error, AnyHttpError)  # noqa: S101 -- registered for nothing else
     wants_page = "text/html" in request.headers.get("accept", "")
     if error.status_code == 401 and wants_page:
-        root = request.scope["root_path"]
-        base = root[: root.rfind("/")]
-        return RedirectResponse(f"{base}{LOGIN}?{urlencode({'next': str(request.url)})}", 303)
+        return RedirectResponse(
+            f"{_base(request)}{LOGIN}?{urlencode({'next': str(request.url)})}", 303
+        )
     page = html.message_page(error.status_code, str(error.detail))
     return HTMLResponse(page, status_code=error.status_code, headers=error.headers)
 

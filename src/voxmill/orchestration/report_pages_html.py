@@ -63,12 +63,16 @@ def document_page(title: str, markdown: str) -> str:
         markdown: Raw HTML in it stays text.
     """
     from markdown_it import MarkdownIt
+    from markdown_it.token import Token
 
     parser = MarkdownIt("commonmark", {"html": False}).enable("table")
     tokens = parser.parse(markdown)
     for heading, words in pairwise(tokens):
         if heading.type == "heading_open":
             heading.attrSet("id", anchor(words.content))
+            if words.content.isidentifier():  # an alert's name, which dashboards know as it is
+                own = Token("html_inline", "", 0, content=f'<a id="{words.content}"></a>')
+                words.children = [own, *(words.children or ())]
     body = Markup(parser.renderer.render(tokens, parser.options, {}))  # noqa: S704 -- rendered above
     return _templates().get_template("document.html.j2").render(title=title, body=body)
 

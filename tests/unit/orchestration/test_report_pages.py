@@ -1,6 +1,7 @@
 """The pages of runs: what they show, and that they show nothing else."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,22 @@ def test_airflow_s_own_id_of_a_run_leads_to_it(client):
     """Rule: whoever knows only Airflow's id finds the run."""
     answer = client.get("/runs/digits/manual__2026/")
     assert answer.headers["location"] == f"/runs/digits/{RUN}/"
+
+
+def test_a_dashboard_that_knows_our_id_leads_to_airflow_s_own_page(home, client):
+    """Rule: ids with colons and plus signs arrive whole; a run by hand says that it is one."""
+    mounted = TestClient(client.app, root_path="/base/voxmill", follow_redirects=False)
+    record = RunRecord.read(folder_of(home))
+    own = "manual__2026-11-21T03:00:00+00:00"
+    replace(record, airflow_run_id=own).write(folder_of(home))
+    answer = mounted.get(f"/runs/digits/{RUN}/airflow")
+    assert answer.headers["location"] == (
+        "/base/dags/digits/runs/manual__2026-11-21T03%3A00%3A00%2B00%3A00"
+    )
+    replace(record, airflow_run_id=None).write(folder_of(home))
+    answer = client.get(f"/runs/digits/{RUN}/airflow", headers=BROWSER)
+    assert answer.status_code == 404
+    assert "started by hand" in answer.text
 
 
 def test_a_stage_s_report_is_readable(client):
@@ -189,5 +206,6 @@ def test_the_runbook_can_be_linked_to_by_alert(client):
     """Rule: each alert's paragraph has its name as anchor; HTML in the text stays text."""
     page = client.get("/runbook").text
     assert 'id="voxmillrunstuck"' in page
+    assert 'id="VoxmillRunStuck"' in page  # as Prometheus knows it
     assert "<script>" not in page
     assert 'href="javascript' not in page
