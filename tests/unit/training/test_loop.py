@@ -238,7 +238,7 @@ def test_an_attempt_opens_with_its_plan_and_evaluations_tell_the_watched_value(t
     ],
 )
 def test_an_attempt_tells_how_often_it_means_to_save(tmp_path, changes, steps):
-    """At its own interval, else at each evaluation; a checkpoint that is late is held against it."""
+    """At its own interval, else at each evaluation; a late checkpoint is held against it."""
     notes = Notes()
     train(training(tmp_path, recorder=notes, config=CONFIG.model_copy(update=changes)))
     assert notes.values_of("voxmill_train_checkpoint_steps") == [steps]
