@@ -12,6 +12,8 @@ from voxmill.observability.catalogue import CATALOGUE
 
 TARGET_LABELS = frozenset({"job", "instance"})
 """Prometheus puts them on whatever it scrapes."""
+ALERT_LABELS = frozenset({"recipe", "run", "stage", "gpu", "place", "dag_id"})
+"""What alerts carry on from what they look at."""
 _LEGEND_LABEL = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 
 
@@ -70,11 +72,12 @@ def mistakes(expression: str, recorded: Mapping[str, frozenset[str]] | None = No
 
 def known_labels() -> dict[str, frozenset[str]]:
     """Labels by name of every series that the catalogue promises."""
-    return {
+    found = {
         name: frozenset(metric.exported_labels) | TARGET_LABELS
         for metric in CATALOGUE.values()
         for name in metric.sample_names
     }
+    return {**found, "ALERTS": found["ALERTS"] | ALERT_LABELS}
 
 
 def _mistakes(expression: str, known: Mapping[str, frozenset[str]]) -> Iterator[str]:

@@ -195,7 +195,7 @@ def _history() -> tuple[Tile, ...]:
     panels = (
         lines(
             "Hours by run",
-            "Speech of each run of this recipe: does the corpus grow?",
+            "Speech of each run of this recipe: it should grow.",
             [
                 Query(
                     f"sum by (run) (voxmill_dataset_seconds{{{RECIPE}}}) / 3600",
@@ -206,7 +206,7 @@ def _history() -> tuple[Tile, ...]:
         ),
         lines(
             "Left out by run",
-            "Files or utterances of each run of this recipe: does the source get worse?",
+            "Files or utterances of each run of this recipe: it should not grow.",
             [Query(f"sum by (run) (voxmill_dataset_rejected_files{{{RECIPE}}})", "{{run}}")],
             Look(unit="short", low=0, decimals=0),
         ),

@@ -80,7 +80,7 @@ def _at_a_glance() -> tuple[Tile, ...]:
         figure("Failed", "Runs that ended with a failed stage.", count("failed"), look_bad),
         figure("Stopped", "Runs that somebody stopped.", count("stopped"), look_care),
         figure(
-            "Alerts",
+            "Alerts firing",
             "Alerts that fire, of whatever kind. The list below names them.",
             [Query('count(ALERTS{alertstate="firing"}) or vector(0)')],
             look_bad,

@@ -20,6 +20,7 @@ AIRFLOW_URL = "http://localhost:8080"
 RUNBOOK_URL = f"{AIRFLOW_URL}/voxmill/runbook"
 """Where `monitoring/runbook.md` can be read, unless `VOXMILL_RUNBOOK_URL` says otherwise."""
 _SCHEMA_VERSION = 41  # of Grafana 11.6
+_INTERVALS_OWN = frozenset({"auto", "auto_count", "auto_min"})
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,11 @@ def laid_out(frame: Frame) -> model.Dashboard:
 
 def as_text(board: model.Dashboard) -> str:
     """JSON as it is checked in."""
-    return json.dumps(board, cls=JSONEncoder, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    plain = json.loads(json.dumps(board, cls=JSONEncoder))
+    for variable in plain["templating"]["list"]:
+        for foreign in _INTERVALS_OWN & variable.keys():  # the SDK gives them to every variable
+            del variable[foreign]
+    return json.dumps(plain, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def choice(
@@ -104,7 +109,6 @@ def choice(
     *,
     several: bool = False,
     newest_first: bool = False,
-    hidden: bool = False,
 ) -> build.QueryVariable:
     """A variable whose values Prometheus knows.
 
@@ -114,9 +118,7 @@ def choice(
         query: `label_values(metric, label)`.
         several: Whether more than one may be chosen, or all.
         newest_first: Falling order; run ids begin with a date.
-        hidden: Chosen by others, never by people.
     """
-    hide = model.VariableHide.HIDE_VARIABLE if hidden else model.VariableHide.DONT_HIDE
     order = model.VariableSort.ALPHABETICAL_DESC if newest_first else model.VariableSort.NATURAL_ASC
     variable = (
         build.QueryVariable(name)
@@ -127,7 +129,6 @@ def choice(
         .sort(order)
         .multi(several)
         .include_all(several)
-        .hide(hide)
     )
     if several:
         every = model.VariableOption(selected=True, text=["All"], value=["$__all"])

@@ -156,6 +156,8 @@ def timeline(
         .merge_values(merge_values=True)
         .show_value(common.VisibilityMode.AUTO)
         .row_height(0.8)
+        .fill_opacity(80)
+        .line_width(0)
         .legend(VizLegendOptions().show_legend(show_legend=False))
     )
     return _dressed(panel, title, description, look, [_target(one) for one in queries])
@@ -197,6 +199,8 @@ def columns_by(
         .x_field(label)
         .orientation(common.VizOrientation.VERTICAL)
         .show_value(common.VisibilityMode.ALWAYS)
+        .fill_opacity(80)
+        .line_width(0)
         .legend(VizLegendOptions().show_legend(show_legend=False))
     )
     _dressed(panel, title, description, look, targets)
@@ -230,7 +234,9 @@ def listing(
         _target(Query(column.expression), instant=True).format(PromQueryFormat.TABLE)
         for column in columns
     ]
-    panel = _dressed(table.Panel(), title, description, look, targets)
+    plain = table.Panel().show_header(show_header=True).filterable(filterable=True)
+    plain.cell_options(common.TableAutoCellOptions())
+    panel = _dressed(plain, title, description, look, targets)
     names = dict(zip(_fields(len(columns)), columns, strict=True))
     excluded = {"Time": True, **{field: True for field, c in names.items() if c.title == hidden}}
     renamed = {field: column.title for field, column in names.items()}

@@ -14,9 +14,9 @@ def link(title: str, url: str) -> DashboardLink:
     return plain.url(url).target_blank(target_blank=True)
 
 
-def airflow_run(recipe: str = "${recipe}", run: str = "${airflow_run}") -> DashboardLink:
-    """The DAG's run, with its tasks and logs."""
-    return link("Run in Airflow", f"${{airflow}}/dags/{recipe}/runs/{run}")
+def airflow_run() -> DashboardLink:
+    """The DAG's run, with its tasks and logs; voxmill's pages know Airflow's id of it."""
+    return link("Run in Airflow", "${airflow}/voxmill/runs/${recipe}/${run}/airflow")
 
 
 def report(recipe: str = "${recipe}", run: str = "${run}") -> DashboardLink:

@@ -213,8 +213,8 @@ def _machines() -> tuple[Tile, ...]:
             Look(unit="percentunit", low=0, high=1, thresholds=steps(GOOD, (0.9, BAD))),
         ),
         lines(
-            "Disk left",
-            "By place: runs, DVC's cache, the remote.",
+            "Space by place",
+            "Free bytes, by place: runs, DVC's cache, the remote.",
             [Query(f"voxmill_disk_free_bytes{{{_ON}}}", "{{place}} on {{instance}}")],
             Look(unit="bytes", low=0),
         ),
@@ -226,14 +226,14 @@ def _gpus() -> tuple[Tile, ...]:
     legend = "GPU {{gpu}} on {{instance}}"
     panels = (
         lines(
-            "Use",
+            "Use of each GPU",
             "Share of time that it computed.",
             [Query(f"voxmill_gpu_utilisation_ratio{{{_ON}}}", legend)],
             Look(unit="percentunit", low=0, high=1, thresholds=steps(BAD, (0.3, GOOD))),
         ),
         lines(
-            "Memory",
-            "In use.",
+            "GPU memory",
+            "In use now, of each GPU.",
             [Query(f"voxmill_gpu_memory_used_bytes{{{_ON}}}", legend)],
             Look(unit="bytes", low=0),
         ),
@@ -245,7 +245,7 @@ def _gpus() -> tuple[Tile, ...]:
         ),
         lines(
             "Power",
-            "Drawn now.",
+            "Power that each GPU draws now.",
             [Query(f"voxmill_gpu_power_watts{{{_ON}}}", legend)],
             Look(unit="watt", low=0),
         ),
@@ -277,7 +277,7 @@ def _monitoring() -> tuple[Tile, ...]:
             Look(unit="short", low=0, decimals=0, thresholds=steps(GOOD, (1, CARE))),
         ),
         lines(
-            "Memory",
+            "Memory of the monitors",
             "Of the exporter and of Prometheus.",
             [Query("process_resident_memory_bytes", "{{job}} {{instance}}")],
             Look(unit="bytes", low=0),

@@ -14,7 +14,6 @@ from voxmill.exporting.dashboards.wording import BAD, BUSY, GOOD, STAGE_CODES, s
 def frame() -> Frame:
     """The dashboard."""
     runs = 'label_values(voxmill_run_state{recipe="$recipe"}, run)'
-    airflow_run = f"label_values(voxmill_run_info{{{RUN}}}, airflow_run)"
     return Frame(
         uid="voxmill-training",
         title="Training",
@@ -23,7 +22,6 @@ def frame() -> Frame:
         variables=(
             choice("recipe", "Recipe", "label_values(voxmill_run_state, recipe)"),
             choice("run", "Run", runs, newest_first=True),
-            choice("airflow_run", "Airflow's id of the run", airflow_run, hidden=True),
         ),
         links=(places.airflow_run(), places.report()),
         events=events(),

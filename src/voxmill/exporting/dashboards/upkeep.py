@@ -57,7 +57,7 @@ def safety_tiles() -> tuple[Tile, ...]:
         ),
         figure(
             "Size of a checkpoint",
-            "The newest one.",
+            "Bytes of the newest one.",
             [Query(f"voxmill_checkpoint_bytes{{{RUN}}}")],
             Look(unit="bytes"),
         ),
