@@ -1,4 +1,8 @@
-"""One Airflow DAG for each recipe of pipeline.json: open, the stages as DVC has them, release."""
+"""One Airflow DAG for each recipe of pipeline.json.
+
+Open, the stages as DVC has them, decide, approve, release. A stage behind which a gate is closed
+is the required action itself, see docs/decisions/0006-a-failed-gate-is-a-question.md.
+"""
 
 from __future__ import annotations
 
@@ -8,17 +12,32 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from airflow.sdk import DAG
+from airflow.sdk import DAG, TriggerRule
 
+from voxmill.orchestration.approval import (
+    APPROVE,
+    RELEASE,
+    ApproveRelease,
+    DecideRelease,
+    ReleaseRun,
+)
 from voxmill.orchestration.callbacks import tell_released
+from voxmill.orchestration.dag_docs import (
+    APPROVE_DOC,
+    DECIDE_DOC,
+    OPEN_DOC,
+    RELEASE_DOC,
+    dag_doc,
+    stage_doc,
+)
 from voxmill.orchestration.dag_settings import dag_settings, stage_settings, task_defaults
 from voxmill.orchestration.form import defaults, params
-from voxmill.orchestration.operator import OpenRun, ReleaseRun, RunStage, RunTask
+from voxmill.orchestration.operator import OpenRun, RunStage, RunTask
 from voxmill.orchestration.sync import sync_dags
 from voxmill.orchestration.worker import Worker
 
 OPEN = "open"
-RELEASE = "release"
+DECIDE = "decide"
 RETRIES = 2  # for what may pass by itself: a lock, a network, an out-of-memory kill
 RETRY_DELAY = timedelta(seconds=30)
 
@@ -54,7 +73,7 @@ def _dag(recipe: str, entry: Mapping[str, Any], make_worker: Callable[[], Worker
         dag_id=recipe,
         dag_display_name=recipe,
         description=entry["title"],
-        doc_md=_doc(recipe, entry),
+        doc_md=dag_doc(recipe, entry),
         tags=["voxmill", entry["family"]],
         catchup=False,
         params=params(entry["form"]),
@@ -67,28 +86,19 @@ def _dag(recipe: str, entry: Mapping[str, Any], make_worker: Callable[[], Worker
         "worker": make_worker,
         "form_defaults": defaults(entry["form"]),
     }
-    opening = OpenRun(task_id=OPEN, doc_md="Opens the run: a clone with its own branch.", **common)
-    stages = {
-        name: _stage_task(name, stage, entry["resources"], common)
-        for name, stage in entry["stages"].items()
-    }
-    release = ReleaseRun(
-        task_id=RELEASE,
-        doc_md="Tags the run's commit and makes it champion.",
-        on_success_callback=[tell_released],
-        **common,
-    )
-    _connect(opening, stages, release, entry["stages"])
+    opening = OpenRun(task_id=OPEN, task_display_name="Open the run", doc_md=OPEN_DOC, **common)
+    stages = {name: _stage_task(name, entry, common) for name in entry["stages"]}
+    _connect(opening, stages, _ending(common), entry["stages"])
     return dag
 
 
-def _stage_task(
-    name: str, stage: Mapping[str, Any], resources: Mapping[str, Any], common: Mapping[str, Any]
-) -> RunStage:
+def _stage_task(name: str, entry: Mapping[str, Any], common: Mapping[str, Any]) -> RunStage:
+    stage, resources = entry["stages"][name], entry["resources"]
     return RunStage(
         task_id=name,
+        task_display_name=name.capitalize(),
         stage=name,
-        doc_md=stage["desc"],
+        doc_md=stage_doc(name, entry),
         stage_meta=stage["meta"],
         recipe_resources=resources,
         **stage_settings(stage["meta"], resources),
@@ -96,27 +106,40 @@ def _stage_task(
     )
 
 
+def _ending(common: Mapping[str, Any]) -> RunTask:
+    """Decide, approve and release, connected; gives the first of them.
+
+    Release goes on behind a skipped approval (nobody is asked) but not behind a failed one.
+    """
+    decide = DecideRelease(
+        task_id=DECIDE, task_display_name="Ask a person?", doc_md=DECIDE_DOC, **common
+    )
+    approve = ApproveRelease(
+        task_id=APPROVE, task_display_name="Approve the release", doc_md=APPROVE_DOC, **common
+    )
+    release = ReleaseRun(
+        task_id=RELEASE,
+        task_display_name="Release",
+        doc_md=RELEASE_DOC,
+        trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS,
+        on_success_callback=[tell_released],
+        **common,
+    )
+    approve.set_upstream(decide)
+    release.set_upstream([decide, approve])
+    return decide
+
+
 def _connect(
     opening: RunTask,
     stages: Mapping[str, RunTask],
-    release: RunTask,
+    ending: RunTask,
     graph: Mapping[str, Mapping[str, Any]],
 ) -> None:
-    """Edges as DVC has them; whoever has none before or behind hangs on open and release."""
+    """Edges as DVC has them; whoever has none before or behind hangs on the opening or ending."""
     followed = {before for stage in graph.values() for before in stage["upstream"]}
     for name, task in stages.items():
         upstream = [stages[before] for before in graph[name]["upstream"]]
         task.set_upstream(upstream or [opening])
         if name not in followed:
-            release.set_upstream(task)
-
-
-def _doc(recipe: str, entry: Mapping[str, Any]) -> str:
-    lines = [f"# {entry['title']}", "", entry["description"], ""]
-    lines += ["| stage | what it does |", "|---|---|"]
-    lines += [f"| {name} | {stage['desc']} |" for name, stage in entry["stages"].items()]
-    explained = (
-        f"The form changes fields of `recipes/{recipe}.yaml` for one run only. A stage whose "
-        "inputs have not changed is restored and not run again."
-    )
-    return "\n".join([*lines, "", explained])
+            ending.set_upstream(task)

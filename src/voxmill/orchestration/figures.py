@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,18 +43,30 @@ def read_figures(evaluated: Path) -> tuple[ArtefactFigures, ...]:
     """
     path = evaluated / METRICS_FILE
     try:
-        table = json.loads(path.read_bytes())
-        sizes = table.pop(_SIZES)
-        return tuple(
-            _figures(test_set, artefact, values, sizes[artefact])
-            for test_set, artefacts in table.items()
-            for artefact, values in artefacts.items()
-        )
+        return parse_figures(json.loads(path.read_bytes()))
     except (OSError, ValueError, KeyError) as error:
         raise DataError(
             f"{path} is not there or lacks a figure: {error!r}. Measure again with "
             f"`voxmill resume ID --force evaluate`."
         ) from error
+
+
+def parse_figures(metrics: Mapping[str, Any]) -> tuple[ArtefactFigures, ...]:
+    """Every artefact on every test set, in the order of the metrics; none where there are none.
+
+    Args:
+        metrics: What metrics.json holds; the tag of a release holds the same.
+
+    Raises:
+        KeyError: A figure is missing.
+    """
+    sizes = metrics[_SIZES] if metrics else {}
+    return tuple(
+        _figures(test_set, artefact, values, sizes[artefact])
+        for test_set, artefacts in metrics.items()
+        if test_set != _SIZES
+        for artefact, values in artefacts.items()
+    )
 
 
 def _figures(

@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from voxmill.launchers.catalogue import launcher_name, load_launcher
 from voxmill.launchers.launcher import Launcher
+from voxmill.orchestration.figures import ArtefactFigures, parse_figures
 from voxmill.orchestration.source_news import source_news
-from voxmill.orchestration.worker import ReleaseSummary, RunOrder, SourceNews, StageSummary
+from voxmill.orchestration.worker import (
+    FailedCheck,
+    ReleasePreview,
+    ReleaseSummary,
+    RunOrder,
+    SourceNews,
+    StageSummary,
+)
+from voxmill.pipeline.gates import full_name, read_waivers
 from voxmill.pipeline.recipe_file import read_recipe_file
 from voxmill.pipeline.report import read_report
 from voxmill.runs import execution
 from voxmill.runs.listing import Lister, list_in_workshop
 from voxmill.runs.opening import RunOptions, open_run
+from voxmill.runs.preview import preview
 from voxmill.runs.project import Project
 from voxmill.runs.release import release
 from voxmill.runs.returns import bounded_returns
-from voxmill.runs.run import Run
+from voxmill.runs.run import Run, RunRecord
 from voxmill.runs.state import StageRecord, read_state
+from voxmill.runs.waiver import waive_all
 from voxmill.runs.worker_lock import worker_lock
 
 
@@ -66,6 +79,7 @@ class LocalWorker:
             seconds=record.seconds,
             executed=state == "executed",
             failed_checks=_failed_checks(run, stage, record),
+            run=run.id,
         )
 
     def sync(self, recipe: str) -> SourceNews:
@@ -77,10 +91,40 @@ class LocalWorker:
         if self._at_work is not None:
             execution.stop_stage(*self._at_work)
 
-    def release(self, order: RunOrder) -> ReleaseSummary:
+    def waive(self, order: RunOrder, checks: Sequence[str], why: str, who: str) -> None:
+        """Waives failed checks; see the port."""
+        run = self._run(order)
+        with worker_lock(run, wait=True):
+            waive_all(run, checks, why, who=who)
+
+    def preview(self, order: RunOrder) -> ReleasePreview:
+        """Says what a release would be; see the port."""
+        run = self._run(order)
+        record = RunRecord.read(run.folder)
+        found = preview(self._found_project(), run)
+        return ReleasePreview(
+            run=run.id,
+            version=found.version,
+            unchanged=found.unchanged,
+            auto=found.auto,
+            champion=found.champion,
+            figures=parse_figures(found.figures),
+            champion_figures=_known_figures(found.champion_figures),
+            overrides=order.overrides,
+            base_commit=record.base_commit,
+            dirty=tuple(record.dirty),
+            waived=tuple(f"{one.check} by {one.who}: {one.why}" for one in found.waivers),
+            branch=run.branch,
+        )
+
+    def release(self, order: RunOrder, *, approved_by: str = "") -> ReleaseSummary:
         """Releases the run; see the port."""
-        found = release(self._found_project(), self._run(order))
-        return ReleaseSummary(tag=found.tag, fresh=found.fresh, figures=found.figures)
+        run = self._run(order)
+        with worker_lock(run, wait=True):
+            found = release(self._found_project(), run, approved_by=approved_by)
+        return ReleaseSummary(
+            tag=found.tag, fresh=found.fresh, figures=found.figures, approved_by=found.approved_by
+        )
 
     def _found_project(self) -> Project:
         if self._project is None:
@@ -106,8 +150,25 @@ def _launcher_of(run: Run) -> Launcher:
     return load_launcher(launcher_name(None, resources))
 
 
-def _failed_checks(run: Run, stage: str, record: StageRecord) -> tuple[str, ...]:
+def _failed_checks(run: Run, stage: str, record: StageRecord) -> tuple[FailedCheck, ...]:
     if record.verdict != "failed":
         return ()
-    report = read_report(run.output(stage))
-    return tuple(check.line() for check in report.failed_checks)
+    waived = {waiver.check for waiver in read_waivers(run.memory) if waiver.run == run.id}
+    return tuple(
+        FailedCheck(
+            name=full_name(stage, check),
+            value=check.value,
+            limit=check.limit,
+            advice=check.help,
+            waived=bool({check.name, full_name(stage, check)} & waived),
+        )
+        for check in read_report(run.output(stage)).failed_checks
+    )
+
+
+def _known_figures(metrics: Mapping[str, Any]) -> tuple[ArtefactFigures, ...]:
+    """None where a tag tells other figures than today's: an approval can do without them."""
+    try:
+        return parse_figures(metrics)
+    except (KeyError, TypeError, AttributeError):
+        return ()

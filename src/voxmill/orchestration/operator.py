@@ -1,12 +1,12 @@
-"""The three kinds of task in a DAG: open the run, run a stage, release the run."""
+"""What all tasks of a DAG have in common, and two of them: open the run, run a stage."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from airflow.sdk import BaseOperator
 from pydantic import JsonValue
@@ -14,10 +14,13 @@ from pydantic import JsonValue
 from voxmill.errors import CheckpointedAndLeft, VoxmillError
 from voxmill.orchestration.dag_settings import last_resort, needs_of
 from voxmill.orchestration.form import ALLOW_DIRTY, chosen
+from voxmill.orchestration.gate import WAIVE, gate_question, reason_of, stopped
 from voxmill.orchestration.links import LINKS, offer_links
 from voxmill.orchestration.log_context import log_as
+from voxmill.orchestration.notice import Event
 from voxmill.orchestration.outcome import COME_BACK_AFTER, FailedForGood, airflow_exception
-from voxmill.orchestration.worker import RunOrder, StageSummary, Worker
+from voxmill.orchestration.question import answer_timeout, ask, read_answer
+from voxmill.orchestration.worker import FailedCheck, RunOrder, StageSummary, Worker
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -25,9 +28,16 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
+FAILED_CHECKS = "failed_checks"
+"""XCom of a stage: its failed checks."""
+
 
 class RunTask(BaseOperator):  # type: ignore[misc]
-    """What the three have in common: a recipe, a worker, and exit codes made Airflow's.
+    """A recipe, a worker, and exit codes made Airflow's.
+
+    Attributes:
+        attended: Whether a person can be asked; False in a DAG run in one process, which has no
+            Required Actions.
 
     Args:
         recipe: Name of the recipe; also the DAG's id.
@@ -48,6 +58,7 @@ class RunTask(BaseOperator):  # type: ignore[misc]
     ) -> None:
         super().__init__(**kwargs)
         self.recipe = recipe
+        self.attended = True
         self.names_run_in_log = True
         self.form_defaults = dict(form_defaults)
         self.make_worker = worker
@@ -135,27 +146,69 @@ class RunStage(RunTask):
         self.execution_timeout = last_resort(needs)
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Runs the stage; gives its summary as XCom, and names failed checks last in the log."""
+        """Runs the stage; gives its summary as XCom, and names failed checks last in the log.
+
+        Failed checks are the XCom `failed_checks` as well, which is there while a person is asked.
+        """
         order = self._order(context)
         summary = self._carry_out(lambda worker: worker.run_stage(order, self.stage))
         _report(summary)
-        return {**asdict(summary), "failed_checks": list(summary.failed_checks)}
+        result = {
+            **asdict(summary),
+            "failed_checks": [asdict(one) for one in summary.failed_checks],
+        }
+        if summary.failed_checks:
+            context["ti"].xcom_push(key=FAILED_CHECKS, value=result["failed_checks"])
+        if summary.open_checks and self.attended:
+            self._ask(context, result)
+        return result
 
+    def execute_complete(
+        self, context: Context, event: dict[str, Any], result: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Does what a person answered about failed checks: waives them and goes on, or stops.
 
-class ReleaseRun(RunTask):
-    """Releases the run: tag, version, champion."""
-
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Releases; gives tag and figures as XCom."""
+        Args:
+            context: The task's.
+            event: The answer.
+            result: What `execute` would have given.
+        """
+        answer = read_answer(event, waited=self._waits(context))
+        checks = _open_checks(result)
+        if answer.option != WAIVE:
+            raise stopped(self.recipe, self.stage, [check.line() for check in checks], answer)
+        why = reason_of(answer)
+        if not why:
+            logger.error("A waiver needs its reason. %s gave none, so I ask again.", answer.who)
+            self._ask(context, result)
         order = self._order(context)
-        summary = self._carry_out(lambda worker: worker.release(order))
-        words = "Released as %s" if summary.fresh else "Already released as %s: same outputs"
-        logger.info(words, summary.tag)
-        return asdict(summary)
+        names = [check.name for check in checks]
+        self._carry_out(lambda worker: worker.waive(order, names, why, answer.who))
+        for check in checks:
+            logger.warning("%s waived %s: %s", answer.who, check.name, why)
+        return {**result, "waived_by": answer.who, "why": why}
+
+    def _ask(self, context: Context, result: dict[str, Any]) -> NoReturn:
+        question = gate_question(self.recipe, result["run"], self.stage, _open_checks(result))
+        ask(
+            context,
+            question,
+            timeout=self._waits(context),
+            keep={"result": result},
+            event=Event.GATE,
+        )
+
+    def _waits(self, context: Context) -> timedelta | None:
+        return answer_timeout(context["dag_run"].conf or {}, self.form_defaults)
 
 
 def _report(summary: StageSummary) -> None:
     how = "ran" if summary.executed else "was up to date"
     logger.info("Stage %s %s in %.1f s: %s", summary.stage, how, summary.seconds, summary.verdict)
     for check in summary.failed_checks:
-        logger.warning("Failed check: %s", check)
+        logger.warning("Failed check: %s", check.line())
+
+
+def _open_checks(result: Mapping[str, Any]) -> tuple[FailedCheck, ...]:
+    checks = (FailedCheck(**check) for check in result["failed_checks"])
+    return tuple(check for check in checks if not check.waived)

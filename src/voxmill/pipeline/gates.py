@@ -102,8 +102,13 @@ def refuse_behind(
         raise GateRefused(
             _refusal(gates, run_id=run_id, wanted=wanted),
             stage=gates[0].stage,
-            checks=[_full_name(gate.stage, check) for gate in gates for check in gate.checks],
+            checks=[full_name(gate.stage, check) for gate in gates for check in gate.checks],
         )
+
+
+def full_name(stage: str, check: ReportedCheck) -> str:
+    """The check's name with its stage, as a waiver has it: `evaluate.wer[test]`."""
+    return check.name if check.name.startswith(f"{stage}.") else f"{stage}.{check.name}"
 
 
 def _refusal(gates: list[FailedGate], *, run_id: str, wanted: str) -> str:
@@ -113,11 +118,7 @@ def _refusal(gates: list[FailedGate], *, run_id: str, wanted: str) -> str:
     lines.append("Repair the cause and run that stage again, or accept it by name:")
     for gate in gates:
         lines += [
-            f'  voxmill waive {run_id} "{_full_name(gate.stage, check)}" --why "..."'
+            f'  voxmill waive {run_id} "{full_name(gate.stage, check)}" --why "..."'
             for check in gate.checks
         ]
     return "\n".join(lines)
-
-
-def _full_name(stage: str, check: ReportedCheck) -> str:
-    return check.name if check.name.startswith(f"{stage}.") else f"{stage}.{check.name}"

@@ -20,6 +20,7 @@ from voxmill.runs.git import Git, GitFailed
 from voxmill.runs.project import Project
 
 CHAMPION = "champion"
+_APPROVED = "Approved-by"
 FIRST = (0, 1, 0)
 _VERSION = re.compile(r"v?(\d+)\.(\d+)\.(\d+)")
 
@@ -80,18 +81,42 @@ class Registry:
         """The figures that stand in a version's tag."""
         text = self.git.run("tag", "--list", "--format=%(contents:body)", f"{recipe}@{version}")
         try:
-            found = json.loads(text)
+            found, _ = json.JSONDecoder().raw_decode(text)  # trailers stand behind
         except ValueError:  # a tag that somebody made by hand
             return {}
         return found if isinstance(found, dict) else {}
 
+    def approved_by(self, recipe: str, version: str) -> str:
+        """Who approved a version, from its tag; empty where nobody was asked."""
+        form = f"--format=%(contents:trailers:key={_APPROVED},valueonly)"
+        return self.git.run("tag", "--list", form, f"{recipe}@{version}").strip()
+
     def register(
-        self, recipe: str, version: Version, commit: str, figures: Mapping[str, Any]
+        self,
+        recipe: str,
+        version: Version,
+        commit: str,
+        figures: Mapping[str, Any],
+        *,
+        approved_by: str = "",
     ) -> None:
-        """Adds a version tag that tells the figures, and makes it the champion, in the mirror."""
+        """Adds a version tag and makes it the champion, in the mirror.
+
+        Args:
+            recipe: Whose version.
+            version: Its number.
+            commit: What it names.
+            figures: Stand in the tag's message.
+            approved_by: Stands there as a trailer, unless it is empty.
+        """
         import gto.api
 
-        subject = f"Release {recipe} {version_name(version)}"
+        message = (
+            f"Release {recipe} {version_name(version)}\n\n"
+            f"{json.dumps(figures, indent=2, sort_keys=True)}"
+        )
+        if approved_by:
+            message += f"\n\n{_APPROVED}: {approved_by}\n"
 
         with _gto_translated():
             gto.api.register(
@@ -99,7 +124,7 @@ class Registry:
                 recipe,
                 ref=commit,
                 version=version_name(version),
-                message=f"{subject}\n\n{json.dumps(figures, indent=2, sort_keys=True)}",
+                message=message,
                 **self._author(),
             )
         self.assign(recipe, version)

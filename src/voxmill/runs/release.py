@@ -44,12 +44,16 @@ class Release:
     commit: str
     figures: Mapping[str, JsonValue] = field(default_factory=dict)
     """The evaluate stage's metrics.json."""
+    approved_by: str = ""
+    """Who approved it, from its tag; empty where nobody was asked."""
     fresh: bool = True
     """False where no tag was added: the run is released already, or the champion has the same
     outputs."""
 
 
-def release(project: Project, run: Run, version: str | None = None) -> Release:
+def release(
+    project: Project, run: Run, version: str | None = None, *, approved_by: str = ""
+) -> Release:
     """Releases a finished run: version tag and champion on its commit, pushed to the origin.
 
     Without a version, a run whose outputs equal the champion's makes no new one; asking twice for
@@ -59,6 +63,7 @@ def release(project: Project, run: Run, version: str | None = None) -> Release:
         project: The project.
         run: The run.
         version: Such as `v1.0.0`; None: the next patch version, `v0.1.0` for the first.
+        approved_by: Who approved it, for the tag; empty where nobody was asked.
 
     Raises:
         UsageError: A stage is missing or out of date, the version is taken or malformed, or
@@ -75,7 +80,7 @@ def release(project: Project, run: Run, version: str | None = None) -> Release:
             publish(run, storage_of(run))
         commit = Git(run.folder).run("rev-parse", "HEAD")
         with open_registry(project) as registry:
-            return _register(registry, run, commit, wanted)
+            return _register(registry, run, commit, wanted, approved_by)
 
 
 def rollback(project: Project, recipe: str, version: str) -> Release:
@@ -105,22 +110,53 @@ def rollback(project: Project, recipe: str, version: str) -> Release:
     raise VoxmillError(_busy(project))
 
 
-def _register(registry: Registry, run: Run, commit: str, wanted: Version | None) -> Release:
+def measured(run: Run) -> dict[str, JsonValue]:
+    """What the run's evaluate stage measured; empty where it measured nothing."""
+    storage_of(run).pull(EVALUATE)
+    file = run.output(EVALUATE) / METRICS
+    return json.loads(file.read_text("utf-8")) if file.is_file() else {}
+
+
+def same_release(
+    registry: Registry, run: Run, known: list[RegisteredVersion]
+) -> RegisteredVersion | None:
+    """The version that this run would not add to: its own, or a champion of the same outputs.
+
+    Args:
+        registry: Where champions stand.
+        run: The run, as it is on this machine.
+        known: The recipe's versions.
+    """
+    git = Git(run.folder)
+    commit = git.run("rev-parse", "HEAD")
+    mine = next((each for each in known if each.commit == commit), None)
+    if mine is not None:
+        return mine
+    champion = registry.champion(run.recipe)
+    if champion is None:
+        return None
+    same = locked_outputs(registry.git, champion.commit) == locked_outputs(git, commit)
+    return champion if same else None
+
+
+def _register(
+    registry: Registry, run: Run, commit: str, wanted: Version | None, approved_by: str
+) -> Release:
     for _ in range(_TRIES):
         registry.refresh(run.branch)
         known = registry.versions(run.recipe)
-        there = _same_release(registry, run, commit, known, wanted)
+        there = _there_already(registry, run, commit, known, wanted)
         if there is not None:
             return _released(registry, run.recipe, there, fresh=False)
         version = wanted or next_version(known)
         before = registry.tags()
-        registry.register(run.recipe, version, commit, _measured(run))
+        registry.register(run.recipe, version, commit, measured(run), approved_by=approved_by)
         if registry.push_tags(before):
             return _released(registry, run.recipe, RegisteredVersion(version, commit), fresh=True)
     raise VoxmillError(_busy(registry.project))
 
 
-def _same_release(
+def _there_already(
     registry: Registry,
     run: Run,
     commit: str,
@@ -143,11 +179,7 @@ def _same_release(
                 f"Leave --version out for {version_name(next_version(known))}."
             )
         return None
-    champion = registry.champion(run.recipe)
-    if champion is None:
-        return None
-    same = locked_outputs(registry.git, champion.commit) == locked_outputs(registry.git, commit)
-    return champion if same else None
+    return same_release(registry, run, known)
 
 
 def _released(
@@ -159,6 +191,7 @@ def _released(
         recipe=recipe,
         commit=version.commit,
         figures=registry.figures(recipe, version.name),
+        approved_by=registry.approved_by(recipe, version.name),
         fresh=fresh,
     )
 
@@ -196,12 +229,6 @@ def _refuse_failed(run: Run) -> None:
         run_id=run.id,
         wanted=f"The release of {run.name}",
     )
-
-
-def _measured(run: Run) -> dict[str, JsonValue]:
-    storage_of(run).pull(EVALUATE)
-    file = run.output(EVALUATE) / METRICS
-    return json.loads(file.read_text("utf-8")) if file.is_file() else {}
 
 
 def _busy(project: Project) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from voxmill.errors import UsageError
-from voxmill.pipeline.gates import WAIVERS_FILE
+from voxmill.pipeline.gates import WAIVERS_FILE, full_name, read_waivers
 from voxmill.pipeline.report import read_report
 from voxmill.runs.execution import storage_of
 from voxmill.runs.git import Git, commit_all
@@ -18,16 +19,26 @@ from voxmill.runs.state import DONE, read_state
 from voxmill.runs.worker_lock import worker_lock
 
 
-def waive(run: Run, check: str, why: str) -> str:
-    """Waives a failed check of a run: a line in memory, committed, pushed and merged.
+def waive(run: Run, check: str, why: str, *, who: str | None = None) -> str:
+    """Waives one failed check of a run; see `waive_all`."""
+    return waive_all(run, [check], why, who=who)[0]
+
+
+def waive_all(
+    run: Run, checks: Sequence[str], why: str, *, who: str | None = None
+) -> tuple[str, ...]:
+    """Waives failed checks of a run: lines in memory, committed, pushed and merged.
+
+    Safe to repeat: a check that is waived already keeps the word that it has.
 
     Args:
-        run: The run; the waiver holds for no other.
-        check: Name with its stage, such as `evaluate.wer[test]`.
+        run: The run; the waivers hold for no other.
+        checks: Names with their stage, such as `evaluate.wer[test]`.
         why: The reason, in a person's words.
+        who: Whose word it is; None: as git knows the user.
 
     Returns:
-        The full name of the waived check.
+        The full names of the checks.
 
     Raises:
         UsageError: The reason is empty, no finished stage of the run has such a check, or the
@@ -36,26 +47,31 @@ def waive(run: Run, check: str, why: str) -> str:
     if not why.strip():
         raise UsageError("A waiver needs its reason: --why 'what makes this acceptable'.")
     with worker_lock(run):
-        name = _failed_check(run, check)
-        line = {
-            "run": run.id,
-            "check": name,
-            "who": user_name(run.folder),
-            "why": why.strip(),
-            "when": datetime.now(UTC).isoformat(timespec="seconds"),
-        }
-        file = run.folder / path_of(run.recipe, WAIVERS_FILE)
-        known = file.read_bytes() if file.exists() else b""
-        new = json.dumps(line, sort_keys=True, ensure_ascii=False).encode()
-        file.write_bytes(union(known, new))
-        message = f"Waive {name} of {run.name}\n\n{why.strip()}\n"
-        commit_all(Git(run.folder), [path_of(run.recipe, WAIVERS_FILE)], message)
+        verdicts = _verdicts(run)
+        names = tuple(_failed_check(run, verdicts, check) for check in checks)
+        waived = {waiver.check for waiver in read_waivers(run.memory) if waiver.run == run.id}
+        new = [name for name in dict.fromkeys(names) if name not in waived]
+        if new:
+            _remember(run, new, why.strip(), who or user_name(run.folder))
         publish(run, storage_of(run))
-    return name
+    return names
 
 
-def _failed_check(run: Run, wanted: str) -> str:
-    """The check's full name, if it failed."""
+def _remember(run: Run, checks: Sequence[str], why: str, who: str) -> None:
+    when = datetime.now(UTC).isoformat(timespec="seconds")
+    lines = [
+        {"run": run.id, "check": check, "who": who, "why": why, "when": when} for check in checks
+    ]
+    texts = [json.dumps(line, sort_keys=True, ensure_ascii=False) for line in lines]
+    file = run.folder / path_of(run.recipe, WAIVERS_FILE)
+    known = file.read_bytes() if file.exists() else b""
+    file.write_bytes(union(known, "\n".join(texts).encode()))
+    message = f"Waive {', '.join(checks)} of {run.name}\n\n{why}\n\nWaived-by: {who}\n"
+    commit_all(Git(run.folder), [path_of(run.recipe, WAIVERS_FILE)], message)
+
+
+def _verdicts(run: Run) -> dict[str, bool]:
+    """Whether each check of the run's finished stages passed, by full name."""
     storage = storage_of(run)
     passed: dict[str, bool] = {}
     for stage, record in read_state(run.folder).items():
@@ -63,8 +79,12 @@ def _failed_check(run: Run, wanted: str) -> str:
             continue
         storage.pull(stage)
         for check in read_report(run.output(stage)).checks:
-            full = check.name if check.name.startswith(f"{stage}.") else f"{stage}.{check.name}"
-            passed[full] = check.passed
+            passed[full_name(stage, check)] = check.passed
+    return passed
+
+
+def _failed_check(run: Run, passed: Mapping[str, bool], wanted: str) -> str:
+    """The check's full name, if it failed."""
     if wanted not in passed:
         failed = ", ".join(name for name, good in passed.items() if not good) or "none"
         raise UsageError(

@@ -7,7 +7,7 @@ from voxmill.orchestration.dag import build_dags
 
 
 def stage(*upstream, **meta):
-    return {"desc": f"After {upstream}.", "upstream": list(upstream), "meta": meta}
+    return {"desc": f"After {upstream}", "upstream": list(upstream), "meta": meta}
 
 
 def snapshot(**changes):
@@ -38,14 +38,17 @@ def edges(dag):
 
 
 def test_edges_are_those_of_the_graph_between_open_and_release():
-    """Rule: nothing starts before open, and release waits for every end of the graph."""
+    """Rule: nothing starts before open, and the decision waits for every end of the graph."""
     assert edges(toy()) == {
         ("open", "ingest"),
         ("ingest", "verify"),
         ("ingest", "prepare"),
         ("prepare", "train"),
-        ("verify", "release"),
-        ("train", "release"),
+        ("verify", "decide"),
+        ("train", "decide"),
+        ("decide", "approve"),
+        ("decide", "release"),
+        ("approve", "release"),
     }
 
 
@@ -86,8 +89,10 @@ def test_a_person_reads_in_the_dag_what_each_stage_does():
     """Rule: descriptions come from the recipe and from dvc.yaml."""
     dag = toy()
     assert "A toy" in dag.doc_md
-    assert "| verify | After ('ingest',). |" in dag.doc_md
-    assert dag.task_dict["verify"].doc_md == "After ('ingest',)."
+    assert "| **verify** | After ('ingest',) | - |" in dag.doc_md
+    verify = dag.task_dict["verify"]
+    assert verify.doc_md == "After ('ingest',).\n\nReads the results of ingest."
+    assert verify.task_display_name == "Verify"
     assert dag.tags == {"voxmill", "ctc"}
 
 
