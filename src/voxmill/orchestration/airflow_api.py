@@ -171,13 +171,10 @@ class AirflowApi:
 
     def make_pool(self, name: str, slots: int, description: str) -> bool:
         """Makes a pool where there is none of that name; says whether it did."""
-        body = {"name": name, "slots": slots, "description": description, "include_deferred": False}
-        try:
-            self._asked("POST", "/api/v2/pools", json=body)
-        except AirflowRefused as error:
-            if error.status != 409:
-                raise
+        if name in self.pools():
             return False
+        body = {"name": name, "slots": slots, "description": description, "include_deferred": False}
+        self._asked("POST", "/api/v2/pools", json=body)
         return True
 
     def pools(self) -> dict[str, int]:

@@ -22,6 +22,7 @@ from voxmill.orchestration.airflow_api import AirflowApi
 from voxmill.orchestration.server_component import (
     COMMANDS,
     GRACE_SECONDS,
+    SCHEDULER,
     Component,
     end_component,
 )
@@ -82,9 +83,14 @@ class Server:
             environ = server_environment(self._options, keep_keys(home), self._outer)
             try:
                 self._migrate(environ)
-                self._start(environ)
+                # The scheduler comes last: a task that waits for it would start at once, find no
+                # API server, and use up one of its retries.
+                self._start(environ, *(name for name in COMMANDS if name != SCHEDULER))
                 api = AirflowApi(self._options.url, ADMIN, passwords[ADMIN])
-                if self._wait_until_ready(api):
+                if self._wait_until(lambda: "" if _answers(api) else "api-server"):
+                    self._start(environ, SCHEDULER)
+                wanted = recipes_of(self._options.project)
+                if self._wait_until(lambda: _missing(api, wanted)):
                     _make_gpu_pool(api)
                     on_ready(passwords)
                     self._say_import_errors(api)
@@ -116,12 +122,13 @@ class Server:
                 f"for SQLite in {self._options.home}. Airflow said:\n{end}"
             )
 
-    def _start(self, environ: Mapping[str, str]) -> None:
+    def _start(self, environ: Mapping[str, str], *names: str) -> None:
         logs = self._options.home / "logs" / "components"
-        for name, command in COMMANDS.items():
+        for name in names:
             if not self._asked_to_end:
-                self._components[name] = Component(name, command, environ, logs / f"{name}.log")
-                self._components[name].start()
+                component = Component(name, COMMANDS[name], environ, logs / f"{name}.log")
+                component.start()
+                self._components[name] = component
                 self._record()
 
     def _record(self) -> None:
@@ -129,19 +136,17 @@ class Server:
         known = {name: leader for name, leader in leaders.items() if leader is not None}
         write_record(self._options.home, self._options.url, known)
 
-    def _wait_until_ready(self, api: AirflowApi) -> bool:
-        """True once every component is healthy and every DAG is there; False when asked to end."""
-        wanted = recipes_of(self._options.project)
+    def _wait_until(self, missing: Callable[[], str]) -> bool:
+        """True once nothing is missing; False when asked to end."""
         deadline = time.monotonic() + READY_SECONDS
-        missing = "the API server"
         while not self._asked_to_end:
             self._refuse_dead()
-            missing = _missing(api, wanted)
-            if not missing:
+            what = missing()
+            if not what:
                 return True
             if time.monotonic() > deadline:
                 raise EngineMissing(
-                    f"Airflow is not ready after {READY_SECONDS:.0f} s: {missing} is missing. "
+                    f"Airflow is not ready after {READY_SECONDS:.0f} s: {what} is missing. "
                     f"Look at the logs in {self._options.home / 'logs' / 'components'}."
                 )
             time.sleep(TICK_SECONDS)
@@ -253,18 +258,21 @@ def recipes_of(project: Path) -> frozenset[str]:
         ) from error
 
 
+def _answers(api: AirflowApi) -> bool:
+    try:
+        api.health()
+    except EngineMissing:
+        return False
+    return True
+
+
 def _missing(api: AirflowApi, wanted: frozenset[str]) -> str:
     """What is not there yet; empty where everything can be triggered, or never will."""
-    try:
-        health = api.health()
-        ill = [name for name, status in health.items() if status != _HEALTHY]
-        if ill:
-            return ", ".join(ill)
-        if absent := wanted - set(api.dags()):
-            return "" if api.import_errors() else f"DAG {', '.join(sorted(absent))}"
-    except EngineMissing:
-        return "the API server"
-    return ""
+    ill = [name for name, status in api.health().items() if status != _HEALTHY]
+    if ill:
+        return ", ".join(ill)
+    absent = wanted - set(api.dags())
+    return f"DAG {', '.join(sorted(absent))}" if absent and not api.import_errors() else ""
 
 
 def _make_gpu_pool(api: AirflowApi) -> None:
