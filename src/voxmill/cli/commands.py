@@ -12,6 +12,7 @@ from voxmill.cli import (
     grafana,
     graph,
     launch,
+    monitoring,
     recipe,
     release,
     run,
@@ -26,6 +27,6 @@ from voxmill.cli import (
 def register(app: typer.Typer) -> None:
     """Adds every command to the app."""
     office = (run, show, release, sync, airflow, trigger, launch, graph, grafana, doctor, demo)
-    monitoring = (exporter, watch)
-    for command in (*office, *monitoring, recipe, stage):
+    watchers = (exporter, monitoring, watch)
+    for command in (*office, *watchers, recipe, stage):
         command.register(app)
