@@ -13,7 +13,7 @@ export PIP_NO_BINARY := urllib3-future
 # A folder of wheels, where pip is set up to use one (a CPU build of torch, say); uv must be told.
 LINKS = $$($(BIN)/python -m pip config get global.find-links 2>/dev/null || true)
 
-.PHONY: help setup demo test proof check images graph dashboards lock format clean
+.PHONY: help setup demo airflow test proof check images graph dashboards lock format clean
 
 help:  ## what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -34,6 +34,9 @@ setup: .venv/.installed  ## .venv with everything in it
 
 demo: setup  ## from nothing to a released `digits` model, through the Airflow DAG
 	voxmill demo digits
+
+airflow: setup  ## Airflow for this checkout on loopback, every DAG ready to trigger: make airflow [PORT=8080]
+	@voxmill airflow $(if $(PORT),--port $(PORT))
 
 test: setup  ## every quick test
 	python -m pytest

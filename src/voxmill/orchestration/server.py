@@ -40,6 +40,7 @@ GPU_POOL = "gpu"
 READY_SECONDS = 120.0
 TICK_SECONDS = 0.5
 _HEALTHY = "healthy"
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # the last where a terminal is closed
 _LAST_LINES = 15
 _MIGRATE = "import sys, pathlib; from voxmill.orchestration import airflow_home as home; "
 _MIGRATE += "home.migrate(pathlib.Path(sys.argv[1]))"
@@ -191,7 +192,7 @@ class Server:
         def hear(_number: int, _frame: FrameType | None) -> None:
             self._asked_to_end = True
 
-        before = {each: signal.signal(each, hear) for each in (signal.SIGINT, signal.SIGTERM)}
+        before = {each: signal.signal(each, hear) for each in _ENDING}
         try:
             yield
         finally:
