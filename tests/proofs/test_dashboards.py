@@ -157,7 +157,9 @@ def test_a_backup_s_age_is_shown_and_the_champion_s_version(watched: Watched) ->
     """Numbers that move with time, within a minute."""
     backup = next(each for each in panels(read("training")) if each["title"] == "Backup verified")
     assert _shown(watched, backup, "now") == pytest.approx(60, abs=60)
-    champion = next(each for each in panels(read("releases")) if each["title"] == "Champion")
+    champion = next(
+        each for each in panels(read("releases")) if each["title"] == "Champion in use for"
+    )
     (series,) = watched.query(filled(champion["targets"][0]["expr"], VALUES))
     assert series["metric"]["version"] == "v0.2.0"
 

@@ -23,7 +23,11 @@ def firing(selector: str = "") -> table.Panel:
     )
     look = Look(unit="short", empty="none: all is well", links=[places.runbook()])
     panel = listing(
-        "Alerts", "What fires now. A click leads to its paragraph in the runbook.", [count], look
+        "Alerts",
+        "What fires now. A click leads to its paragraph in the runbook.",
+        [count],
+        look,
+        hidden="Firing",
     )
     severities = {
         "critical": ValueMappingResult(color=BAD, index=0),

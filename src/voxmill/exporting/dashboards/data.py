@@ -5,7 +5,7 @@ from __future__ import annotations
 from grafana_foundation_sdk.builders import table
 
 from voxmill.exporting.dashboards import places
-from voxmill.exporting.dashboards.expressions import RECIPE, RUN, encoded
+from voxmill.exporting.dashboards.expressions import RECIPE, RUN, encoded, place_of_stages
 from voxmill.exporting.dashboards.frame import Band, Event, Frame, Tile, choice
 from voxmill.exporting.dashboards.panels import Column, Look, Query, bars, figure, lines, listing
 from voxmill.exporting.dashboards.wording import (
@@ -165,6 +165,7 @@ def _rejects() -> tuple[Tile, ...]:
 def _gates() -> table.Panel:
     state = encoded("voxmill_stage_state", RUN, STAGE_CODES, "stage")
     columns = (
+        Column(title="#", expression=place_of_stages(), unit="short"),
         Column(
             title="State", expression=state, unit="short", mappings=[stage_words()], coloured=True
         ),
@@ -188,6 +189,7 @@ def _gates() -> table.Panel:
         "Checks of each stage. Behind a failed one the next stage refuses to start.",
         columns,
         Look(unit="short", links=[places.report()]),
+        sorted_by="#",
     )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from voxmill.observability.labels import STAGES
+
 RUN = 'recipe="$recipe",run="$run"'
 """Selects the run that is looked at."""
 RECIPE = 'recipe="$recipe"'
@@ -29,6 +31,14 @@ def encoded(metric: str, selector: str, codes: Mapping[str, int], *by: str) -> s
         for state, number in codes.items()
     ]
     return " or ".join(parts)
+
+
+def place_of_stages() -> str:
+    """The number of each stage in the pipeline, by the label `stage`: tables are sorted by it."""
+    return " or ".join(
+        f'label_replace(vector({number}), "stage", "{stage}", "", "")'
+        for number, stage in enumerate(STAGES, start=1)
+    )
 
 
 def while_running(expression: str, selector: str = RUN, *, on: str = "recipe, run") -> str:

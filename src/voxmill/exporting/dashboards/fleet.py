@@ -171,6 +171,7 @@ def _runs() -> table.Panel:
         "retention. A click leads to the run's own dashboard or its report.",
         columns,
         Look(unit="short", links=[places.training_of_row(), places.report_of_row()]),
+        sorted_by="State",
     )
 
 

@@ -19,6 +19,7 @@ from grafana_foundation_sdk.builders.common import (
     GraphThresholdsStyleConfig,
     ReduceDataOptions,
     ScaleDistributionConfig,
+    TableSortByFieldState,
     VizLegendOptions,
     VizTooltipOptions,
 )
@@ -120,7 +121,7 @@ def figure(title: str, description: str, queries: Sequence[Query], look: Look) -
 def lines(
     title: str, description: str, queries: Sequence[Query], look: Look, *, logarithmic: bool = False
 ) -> timeseries.Panel:
-    """Values over time; thresholds are drawn as dashed lines."""
+    """Values over time; thresholds are dashed lines."""
     panel = (
         timeseries.Panel()
         .draw_style(common.GraphDrawStyle.LINE)
@@ -219,7 +220,13 @@ def columns_by(
 
 
 def listing(
-    title: str, description: str, columns: Sequence[Column], look: Look, *, hidden: str = ""
+    title: str,
+    description: str,
+    columns: Sequence[Column],
+    look: Look,
+    *,
+    hidden: str = "",
+    sorted_by: str = "",
 ) -> table.Panel:
     """A table: rows by their labels, a column for each value.
 
@@ -229,6 +236,7 @@ def listing(
         columns: Columns of values; all must keep the same labels.
         look: Unit and links of columns that say nothing else.
         hidden: A column of values that only brings labels.
+        sorted_by: Title of the column that rows are sorted by, rising.
     """
     targets = [
         _target(Query(column.expression), instant=True).format(PromQueryFormat.TABLE)
@@ -236,6 +244,8 @@ def listing(
     ]
     plain = table.Panel().show_header(show_header=True).filterable(filterable=True)
     plain.cell_options(common.TableAutoCellOptions())
+    if sorted_by:
+        plain.sort_by([TableSortByFieldState().display_name(sorted_by).desc(desc=False)])
     panel = _dressed(plain, title, description, look, targets)
     names = dict(zip(_fields(len(columns)), columns, strict=True))
     excluded = {"Time": True, **{field: True for field, c in names.items() if c.title == hidden}}

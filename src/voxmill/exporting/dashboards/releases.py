@@ -20,6 +20,12 @@ from voxmill.exporting.dashboards.wording import (
 _FIGURE = 'recipe="$recipe",split="$split",artefact="$artefact"'
 _SIZE = 'recipe="$recipe",artefact="$artefact"'
 
+_ORDER = (
+    'max by (version) (voxmill_release_timestamp_seconds{recipe="$recipe"}) or '
+    f"(0 * max by (version) (voxmill_release_wer_ratio{{{_FIGURE}}}) + time())"
+)
+"""The oldest first; a challenger, which has no date yet, last."""
+
 
 def frame() -> Frame:
     """The dashboard."""
@@ -67,8 +73,8 @@ def _difference(metric: str, selector: str = _FIGURE) -> str:
 def _at_a_glance() -> tuple[Tile, ...]:
     panels = (
         figure(
-            "Champion",
-            "The version in use, and since when.",
+            "Champion in use for",
+            "The version that is released, and for how long it has been.",
             [
                 Query(
                     "time() - max by (version) (voxmill_release_timestamp_seconds"
@@ -149,7 +155,7 @@ def _bars(
         title,
         description,
         f"max by (version) (voxmill_release_{metric}{{{selector}}})",
-        'max by (version) (voxmill_release_timestamp_seconds{recipe="$recipe"})',
+        _ORDER,
         look,
         label="version",
     )

@@ -5,10 +5,11 @@ from __future__ import annotations
 from grafana_foundation_sdk.builders import statetimeline, table
 
 from voxmill.exporting.dashboards import alert_list, glance, learning, places, upkeep
-from voxmill.exporting.dashboards.expressions import RUN, encoded
+from voxmill.exporting.dashboards.expressions import RUN, encoded, place_of_stages
 from voxmill.exporting.dashboards.frame import Band, Event, Frame, Tile, choice
 from voxmill.exporting.dashboards.panels import Column, Look, Query, listing, timeline
 from voxmill.exporting.dashboards.wording import BAD, BUSY, GOOD, STAGE_CODES, stage_words, steps
+from voxmill.observability.labels import STAGES
 
 
 def frame() -> Frame:
@@ -67,7 +68,13 @@ def _stages() -> statetimeline.Panel:
     return timeline(
         "Stages over time",
         "What each stage did when. A click leads to the run in Airflow.",
-        [Query(encoded("voxmill_stage_state", RUN, STAGE_CODES, "stage"), "{{stage}}")],
+        [  # a query each, for Grafana shows them in the order in which they are asked for
+            Query(
+                encoded("voxmill_stage_state", f'{RUN},stage="{stage}"', STAGE_CODES, "stage"),
+                "{{stage}}",
+            )
+            for stage in STAGES
+        ],
         Look(unit="short", mappings=[stage_words()], links=[places.airflow_run()]),
     )
 
@@ -76,6 +83,7 @@ def _stage_table() -> table.Panel:
     taken = f"max by (stage) (voxmill_stage_seconds{{{RUN}}})"
     usual = f"max by (stage) (voxmill_stage_usual_seconds{{{RUN}}})"
     columns = (
+        Column(title="#", expression=place_of_stages(), unit="short"),
         Column(
             title="State",
             expression=encoded("voxmill_stage_state", RUN, STAGE_CODES, "stage"),
@@ -115,4 +123,5 @@ def _stage_table() -> table.Panel:
         "Time against the median of this recipe's finished runs, tries, gates and memory.",
         columns,
         Look(unit="short", links=[places.airflow_run()]),
+        sorted_by="#",
     )
