@@ -22,7 +22,7 @@ from toys.toy_project import ToyProject, make_project
 from voxmill.launchers.processes import ProcessId, session_members
 from voxmill.orchestration.airflow_answers import DagRunState, RequiredAction
 from voxmill.orchestration.airflow_api import AirflowApi
-from voxmill.orchestration.server_keys import PASSWORDS_FILE
+from voxmill.orchestration.server_keys import LOGINS_FILE
 from voxmill.orchestration.server_login import SERVER_FOLDER
 from voxmill.orchestration.server_record import read_record
 
@@ -68,7 +68,7 @@ class RunningServer:
 
     @property
     def passwords(self) -> dict[str, str]:
-        return json.loads((self.home / PASSWORDS_FILE).read_text())
+        return json.loads((self.home / LOGINS_FILE).read_text())
 
     @property
     def components(self) -> dict[str, ProcessId]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import secrets
 import shutil
 import signal
 import subprocess
@@ -21,7 +22,7 @@ import pytest
 from toys.airflow_server import free_port
 
 USER = "voxmill"
-PASSWORD = "tests-only"
+PASSWORD = secrets.token_hex(8)
 _DEBIAN = "/usr/lib/postgresql"
 
 

@@ -67,12 +67,12 @@ def _say(line: str) -> None:
 
 
 def _welcome(options: ServerOptions, passwords: Mapping[str, str], recipe: str) -> None:
-    from voxmill.orchestration.server_keys import PASSWORDS_FILE
+    from voxmill.orchestration.server_keys import LOGINS_FILE
 
     typer.echo(f"\nAirflow is ready at {options.url}")
     for user, role in options.users.items():
         typer.echo(f"  log in as {user} with password {passwords[user]} (role {role})")
-    typer.echo(f"  passwords are kept in {options.home / PASSWORDS_FILE}")
+    typer.echo(f"  passwords are kept in {options.home / LOGINS_FILE}")
     typer.echo(f"  start a run there with Trigger, or with: voxmill trigger {recipe}")
     typer.echo(f"  logs of Airflow itself: {options.home / 'logs' / 'components'}")
     typer.echo("  end it with Ctrl-C\n")

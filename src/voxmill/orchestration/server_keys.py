@@ -13,7 +13,7 @@ from pathlib import Path
 from voxmill.errors import UsageError
 
 KEYS_FILE = "keys.json"
-PASSWORDS_FILE = "passwords.json"
+LOGINS_FILE = "passwords.json"
 _KEY_BYTES = 32  # what Fernet takes; as good for the others
 _PASSWORD_BYTES = 12
 
@@ -51,7 +51,7 @@ def keep_passwords(home: Path, users: Iterable[str]) -> dict[str, str]:
     Raises:
         UsageError: The file is no passwords file.
     """
-    path = home / PASSWORDS_FILE
+    path = home / LOGINS_FILE
     kept = _read(path) if path.exists() else {}
     made = {user: secrets.token_urlsafe(_PASSWORD_BYTES) for user in users if user not in kept}
     if made:

