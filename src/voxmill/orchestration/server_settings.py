@@ -165,8 +165,8 @@ def _database(url: str) -> str:
     if scheme.partition("+")[0] not in {"postgresql", "postgres"} or not colon:
         raise UsageError(
             f"{DATABASE_VARIABLE}={_without_password(url)}: only PostgreSQL is offered beside "
-            f"SQLite (unset it for that). Expected postgresql://LOGIN@HOST:PORT/DATABASE, where the login is "
-            f"user:password."
+            f"SQLite (unset it for that). Expected postgresql://LOGIN@HOST:PORT/DATABASE, "
+            f"where the login is user:password."
         )
     return _POSTGRES + rest
 

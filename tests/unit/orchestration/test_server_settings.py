@@ -23,7 +23,7 @@ def test_a_server_is_tied_to_its_home_port_and_checkout_whatever_the_environment
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": "sqlite:////elsewhere/airflow.db",
         "AIRFLOW__API__PORT": "1",
         "AIRFLOW__API__HOST": "0.0.0.0",
-        **{JWT: "known"},
+        JWT: "known",
     }
     made = environment(options(tmp_path), KEYS, outer)
     assert made["AIRFLOW_HOME"] == str(tmp_path / "home")
