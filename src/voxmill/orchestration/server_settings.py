@@ -140,7 +140,7 @@ def _fixed(options: ServerOptions, keys: Keys) -> dict[str, str]:
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(
             f"{name}:{role}" for name, role in options.users.items()
         ),
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_LOGINS_FILE": str(options.home / LOGINS_FILE),
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(options.home / LOGINS_FILE),
         "AIRFLOW__LOGGING__JSON_LOGS": str(options.json_logs),
         "VOXMILL_PROJECT": str(options.project),
     }
