@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from toys.tone_speech import MODEL, say, write_prepared
+from voxmill.families.ctc.config import CtcModelConfig
 from voxmill.families.ctc.family import CtcFamily
 from voxmill.families.family import Artefact, Exportable
 from voxmill.packaging.bundle import write_package
@@ -31,36 +32,43 @@ class PackagedTones:
         return next(artefact for artefact in self.artefacts if artefact.name == name)
 
 
-_MADE: list[PackagedTones] = []
+_MADE: dict[CtcModelConfig, PackagedTones] = {}
+
+UNNORMALISED = MODEL.model_copy(update={"normalise": "none"})
+"""The tone language heard through the front end without normalisation."""
 
 
-def made_once(folder: Path) -> PackagedTones:
-    """One training for every test of a session that only reads."""
-    if not _MADE:
-        _MADE.append(train_and_package(folder))
-    return _MADE[0]
+def made_once(folder: Path, model: CtcModelConfig = MODEL) -> PackagedTones:
+    """One training of each model for every test of a session that only reads."""
+    if model not in _MADE:
+        _MADE[model] = train_and_package(folder, model=model)
+    return _MADE[model]
 
 
-def train_and_package(folder: Path, *, epochs: int = 28) -> PackagedTones:
+def train_and_package(
+    folder: Path, *, epochs: int = 28, model: CtcModelConfig = MODEL
+) -> PackagedTones:
     """Trains for a few seconds and packages."""
     torch.set_num_threads(1)
     prepared = folder / "prepare"
-    train_toy(prepared, folder / "train" / "best", epochs=epochs)
+    train_toy(prepared, folder / "train" / "best", epochs=epochs, model=model)
     pieces = CtcFamily().export(
-        checkpoint=folder / "train" / "best", prepared=prepared, model=MODEL
+        checkpoint=folder / "train" / "best", prepared=prepared, model=model
     )
     artefacts = write_package(pieces, folder / "package", card="# Tones\n", batch=spoken()[:2])
     return PackagedTones(prepared, folder / "train" / "best", folder / "package", pieces, artefacts)
 
 
-def train_toy(prepared: Path, checkpoint: Path, *, epochs: int) -> None:
+def train_toy(
+    prepared: Path, checkpoint: Path, *, epochs: int, model: CtcModelConfig = MODEL
+) -> None:
     """Writes a prepared corpus and the best checkpoint of a short training on it."""
     utterances = write_prepared(prepared, utterances=60)
     train = TrainConfig(
         seed=3, epochs=epochs, batch_seconds=16.0, learning_rate=4e-3, warmup_steps=4, buckets=4
     )
     kit = CtcFamily().kit(
-        prepared=prepared, utterances=utterances, model=MODEL, train=train, stop=lambda: False
+        prepared=prepared, utterances=utterances, model=model, train=train, stop=lambda: False
     )
     for epoch in range(epochs):
         for position in range(kit.batches.batch_count(epoch)):

@@ -61,7 +61,7 @@ class Exportable:
     graph: OnnxGraph
     tokenizer: Path
     """Folder that prepare wrote."""
-    frontend: Mapping[str, int | float]
+    frontend: Mapping[str, int | float | str]
     """Settings of the front end that stands before the ONNX graph."""
     metadata: Mapping[str, str]
     """What the ONNX file says of itself: vocabulary, front end, blank."""

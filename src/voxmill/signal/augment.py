@@ -20,7 +20,9 @@ Features = npt.NDArray[np.float32]
 
 # A last word keeps the streams apart: numpy takes [1, 2] and [1, 2, 0] for the same seed.
 _UTTERANCE, _EPOCH = 1, 2
+_EQUALISER_HZ = (0.0, 250.0, 500.0, 1000.0, 2000.0, 4000.0, 8000.0)
 _PAUSE_SECONDS = (0.05, 0.3)
+_ROOM_DB = (-80.0, -40.0)
 _PAUSE_LEVEL = 10 ** (-50 / 20)  # 50 dB below the speech
 
 
@@ -69,6 +71,31 @@ def add_noise(
     return noisy
 
 
+def draw_equaliser(strongest_db: float, generator: np.random.Generator) -> npt.NDArray[np.float64]:
+    """Decibels for each slider of `equalise`, up to `strongest_db` either way."""
+    return generator.uniform(-strongest_db, strongest_db, size=len(_EQUALISER_HZ))
+
+
+def equalise(
+    samples: Samples, decibels: npt.NDArray[np.float64], *, sample_rate_hz: int
+) -> Samples:
+    """Another microphone and another room: louder and softer frequencies, without an echo.
+
+    Between the sliders (an octave apart, from 250 Hz on) decibels run in straight lines over
+    frequency. Phases stay.
+
+    Args:
+        samples: (N,).
+        decibels: One for each slider, see `draw_equaliser`.
+        sample_rate_hz: Of the samples.
+    """
+    spectrum = np.fft.rfft(samples)
+    hertz = np.fft.rfftfreq(len(samples), 1 / sample_rate_hz)
+    gains = 10 ** (np.interp(hertz, _EQUALISER_HZ, decibels) / 20)
+    played: Samples = np.fft.irfft(spectrum * gains, n=len(samples)).astype(np.float32)
+    return played
+
+
 def draw_pauses(count: int, generator: np.random.Generator) -> npt.NDArray[np.float64]:
     """(count,) seconds of pause between concatenated utterances."""
     return generator.uniform(*_PAUSE_SECONDS, size=count)
@@ -100,30 +127,65 @@ def concatenate(
     return np.concatenate(strung)
 
 
+def pad(
+    samples: Samples,
+    edges_seconds: tuple[float, float],
+    *,
+    sample_rate_hz: int,
+    generator: np.random.Generator,
+) -> Samples:
+    """Puts the noise of a quiet room before and after, 40 to 80 dB below full scale.
+
+    Args:
+        samples: (N,).
+        edges_seconds: Before and after; with (0, 0) nothing is drawn.
+        sample_rate_hz: Of the samples.
+        generator: Draws level and noise.
+    """
+    if edges_seconds == (0.0, 0.0):
+        return samples
+    level = 10 ** (generator.uniform(*_ROOM_DB) / 20)
+    before, after = (
+        (level * generator.standard_normal(round(seconds * sample_rate_hz))).astype(np.float32)
+        for seconds in edges_seconds
+    )
+    return np.concatenate([before, samples, after])
+
+
 def mask_time(
-    features: Features, *, count: int, longest_share: float, generator: np.random.Generator
+    features: Features,
+    *,
+    count: int,
+    longest_share: float,
+    generator: np.random.Generator,
+    blank: float = 0.0,
 ) -> None:
     """Blanks stretches of time in place (SpecAugment, Park et al., 2019).
 
-    Zero is the mean of normalised features. `longest_share` bounds each stretch, so that short
-    utterances keep most of themselves.
+    `longest_share` bounds each stretch, so that short utterances keep most of themselves; `blank`
+    is to be the features' mean, which is zero where they are normalised.
     """
     frames = len(features)
     for _ in range(count):
         width = int(generator.integers(0, int(longest_share * frames) + 1))
         start = int(generator.integers(0, frames - width + 1))
-        features[start : start + width] = 0
+        features[start : start + width] = blank
 
 
 def mask_frequency(
-    features: Features, *, count: int, widest_bins: int, generator: np.random.Generator
+    features: Features,
+    *,
+    count: int,
+    widest_bins: int,
+    generator: np.random.Generator,
+    blank: float = 0.0,
 ) -> None:
-    """Blanks bands of frequency in place (SpecAugment)."""
+    """Blanks bands of frequency in place (SpecAugment); `blank` as in `mask_time`."""
     bins = features.shape[1]
     for _ in range(count):
         width = int(generator.integers(0, min(widest_bins, bins) + 1))
         start = int(generator.integers(0, bins - width + 1))
-        features[:, start : start + width] = 0
+        features[:, start : start + width] = blank
 
 
 def _level(samples: npt.NDArray[np.floating]) -> float:

@@ -17,8 +17,18 @@ class AugmentConfig(Section):
     noise_probability: float = Field(default=0.0, ge=0, le=1)
     """Share of utterances that get white or pink noise."""
     noise_min_snr_db: float = 10.0
+    """Loudest noise, as the signal-to-noise ratio in dB."""
     gain_db: float = Field(default=0.0, ge=0)
     """Loudness changes by up to this much either way."""
+    equalise_db: float = Field(default=0.0, ge=0)
+    """Seven frequencies an octave apart become louder or softer by up to this much, those between
+    them in proportion: another microphone. No use where `model.normalise` takes it away again."""
+    vocal_tract: float = Field(default=0.0, ge=0, lt=0.5)
+    """Formants move up or down by up to this share while the pitch stays (VTLP): 0.1 is about the
+    difference between two men, 0.2 that between a man and a woman."""
+    pad_seconds: float = Field(default=0.0, ge=0)
+    """Up to this much faint noise before and after, for recordings whose edges were cut by hand:
+    without it, a model of tightly cut words takes the silence after a word for a part of it."""
     time_masks: int = Field(default=0, ge=0)
     """SpecAugment (Park et al., 2019): number of blanked stretches of time."""
     time_mask_share: float = Field(default=0.05, ge=0, le=1)
@@ -35,7 +45,9 @@ class TrainConfig(Section):
     """The training loop's settings."""
 
     seed: int = 1
+    """Of weights, order and augmentation."""
     epochs: int = Field(default=10, ge=1)
+    """Passes over the training set."""
     max_steps: int | None = Field(default=None, ge=1)
     """Optimizer steps after which to stop, whatever the epochs say."""
     num_samples: int | None = Field(default=None, ge=1)
@@ -43,23 +55,31 @@ class TrainConfig(Section):
     max_seconds: float = Field(default=30.0, gt=0)
     """Longer recordings are cut (with their text kept) or left out, see `too_long`."""
     max_labels: int = Field(default=256, ge=1)
+    """More tokens than this in one utterance are too long, see `too_long`."""
     too_long: Literal["skip", "truncate"] = "skip"
     """`truncate` shortens audio and labels in proportion (dynamic truncation); `skip` counts."""
     batch_seconds: float = Field(default=60.0, gt=0)
     """Duration budget of a micro-batch, padding included."""
     max_batch_utterances: int = Field(default=64, ge=1)
+    """Most utterances of a micro-batch, however short they are."""
     accumulation: int = Field(default=1, ge=1)
     """Micro-batches in one optimizer step."""
     buckets: int = Field(default=100, ge=1)
     """Quantile buckets of duration that batches are made from."""
     learning_rate: float = Field(default=1e-3, gt=0)
+    """Highest value, reached after warm-up."""
     schedule: Literal["constant", "linear", "cosine", "inverse_sqrt"] = "cosine"
+    """How the learning rate falls after warm-up."""
     warmup_steps: int = Field(default=100, ge=0)
+    """Optimizer steps in which the learning rate rises from zero."""
     weight_decay: float = Field(default=0.01, ge=0)
+    """AdamW's."""
     clip_norm: float = Field(default=1.0, gt=0)
+    """Longer gradients are shortened to this norm."""
     precision: Literal["no", "fp16", "bf16"] = "no"
     """Mixed precision; `fp16` needs a GPU."""
     gradient_checkpointing: bool = False
+    """Saves memory for about a third more time."""
     threads: int | None = Field(default=None, ge=1)
     """CPU threads of PyTorch; bit-equal resume holds for one count. None: all cores."""
     evaluate_every_steps: int | None = Field(default=None, ge=1)

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
+from toys.packaged_tones import UNNORMALISED
 from toys.tone_speech import MODEL, RATE_HZ, write_prepared
 from voxmill.corpus.shards import ShardReader
 from voxmill.families.ctc.config import VocabularyConfig
 from voxmill.families.ctc.data import Speech, TrainingBatches, ValidationBatches
 from voxmill.families.ctc.model import mel_settings
 from voxmill.families.ctc.training import training_kit
-from voxmill.signal.mel import TorchLogMel
+from voxmill.signal.torch_mel import TorchLogMel
 from voxmill.text.tokenizer import TextTokenizer
 from voxmill.training.config import AugmentConfig, TrainConfig
 
 AUGMENTED = AugmentConfig(
     speed=[0.9, 1.1], noise_probability=0.5, gain_db=6.0, time_masks=2, time_mask_share=0.1,
-    frequency_masks=1, frequency_mask_bins=8, concatenate=3,
+    frequency_masks=1, frequency_mask_bins=8, concatenate=3, equalise_db=6.0, vocal_tract=0.1,
+    pad_seconds=0.1,
 )  # fmt: skip
 
 
@@ -125,6 +129,34 @@ def test_augmented_features_differ_from_epoch_to_epoch(corpus) -> None:
     masked = AUGMENTED.model_copy(update={"time_masks": 0, "frequency_masks": 0})
     plain = TrainingBatches(speech(corpus), config(augment=masked)).batch(0, 0)
     assert (row == 0).sum() > (plain.features[0, : plain.mel_frames[0]] == 0).sum()
+
+
+def test_masks_hold_the_mean_where_features_are_not_normalised(corpus) -> None:
+    """Zero would be a loud sound among log energies: a blank is as loud as the utterance."""
+    heard = replace(speech(corpus), mel=mel_settings(UNNORMALISED))
+    augment = AugmentConfig(frequency_masks=3, frequency_mask_bins=12)
+    masked = every(TrainingBatches(heard, config(augment=augment)))
+    plain = every(TrainingBatches(heard, config()))
+    blanks = 0
+    for batch, whole in zip(masked, plain, strict=True):
+        for row, frames in enumerate(batch.mel_frames.tolist()):
+            own = batch.features[row, :frames]
+            constant = (own == own[0]).all(0) & (own[0] > whole.features.min())
+            blanks += int(constant.sum())
+            mean = whole.features[row, :frames].mean()
+            assert torch.allclose(own[0, constant], mean.expand(int(constant.sum())), atol=1e-4)
+    assert blanks > 0
+
+
+@pytest.mark.parametrize("changed", [{"equalise_db": 9.0}, {"vocal_tract": 0.2}])
+def test_each_distortion_of_colour_changes_what_is_heard(corpus, changed) -> None:
+    """Another microphone and another throat give other features, of the same length."""
+    heard = replace(speech(corpus), mel=mel_settings(UNNORMALISED))
+    plain = TrainingBatches(heard, config()).batch(0, 0)
+    other = TrainingBatches(heard, config(augment=AugmentConfig(**changed))).batch(0, 0)
+    assert torch.equal(plain.mel_frames, other.mel_frames)
+    assert torch.equal(plain.labels, other.labels)
+    assert (plain.features - other.features).abs().mean() > 0.1
 
 
 def test_validation_is_whole_plain_and_sorted(corpus) -> None:

@@ -14,30 +14,55 @@ from voxmill.families.ctc.model import (
     feature_extractor,
     load_weights,
     log_probabilities,
+    mel_settings,
+    settings_of,
 )
 
 
-def sized(subsampling: int, rate_hz: int = 16000) -> CtcModelConfig:
+def sized(subsampling: int, rate_hz: int = 16000, normalise: str = "utterance") -> CtcModelConfig:
     encoder = ConformerEncoder(
         d_model=16, layers=1, heads=2, d_ff=16, kernel=3, subsampling=subsampling,
         subsampling_channels=4,
     )  # fmt: skip
-    return CtcModelConfig(sample_rate_hz=rate_hz, mel_bins=24, encoder=encoder)
+    return CtcModelConfig(sample_rate_hz=rate_hz, mel_bins=24, encoder=encoder, normalise=normalise)
 
 
 @pytest.mark.parametrize("rate_hz", [8000, 16000])
 @pytest.mark.parametrize("subsampling", [2, 4, 8])
-def test_frames_are_what_the_real_model_gives(subsampling: int, rate_hz: int) -> None:
+@pytest.mark.parametrize("normalise", ["utterance", "none"])
+def test_frames_are_what_the_real_model_gives(subsampling, rate_hz, normalise) -> None:
     """For sixty lengths: transformers' extractor, then its model's own output mask."""
-    model = sized(subsampling, rate_hz)
+    model = sized(subsampling, rate_hz, normalise)
     network = build(model, tokens=5, gradient_checkpointing=False)
     extractor = feature_extractor(model)
     hop = rate_hz // 100
-    lengths = [2 * hop + k * (hop // 2 + 7) for k in range(60)]
+    lengths = [4 * hop + k * (hop // 2 + 7) for k in range(60)]
     for samples in lengths:
-        mask = extractor(torch.zeros(samples).numpy() + 0.1, sampling_rate=rate_hz).attention_mask
+        constant = torch.zeros(samples).numpy() + 0.1
+        heard = extractor(constant, sampling_rate=rate_hz, return_attention_mask=True)
+        mask = heard.attention_mask
         real = int(network._get_output_attention_mask(mask).sum())
         assert CtcFamily().frames(samples / rate_hz, model) == real, samples
+
+
+@pytest.mark.parametrize("normalise", ["utterance", "none"])
+def test_settings_are_read_back_from_the_extractor(normalise) -> None:
+    """A packaged folder holds the extractor alone: it says all that counting frames needs."""
+    model = sized(4, 8000, normalise)
+    assert settings_of(feature_extractor(model)) == mel_settings(model)
+
+
+def test_log_energies_enter_the_network_as_normalised_features_do() -> None:
+    """With equal draws, shifted and scaled features leave the first convolution as others do."""
+    outputs = []
+    normalised = torch.randn(1, 1, 60, 24)
+    for normalise, features in (("utterance", normalised), ("none", 4 * normalised - 4)):
+        torch.manual_seed(0)
+        network = build(sized(4, normalise=normalise), tokens=5, gradient_checkpointing=False)
+        first = network.encoder.subsampling.layers[0]
+        with torch.no_grad():
+            outputs.append(first(features)[:, :, 1:-1, 1:-1])  # the border sees padding
+    assert torch.allclose(outputs[0], outputs[1], atol=1e-4)
 
 
 def test_the_network_gives_at_least_the_promised_frames() -> None:

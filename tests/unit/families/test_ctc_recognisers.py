@@ -40,6 +40,20 @@ def test_onnx_fp32_hears_exactly_what_transformers_hears(tones) -> None:
 
 
 @pytest.mark.parametrize("name", ["hf", "onnx-fp32", "onnx-int8"])
+def test_without_normalisation_each_artefact_understands_the_tones_too(plain_tones, name) -> None:
+    """The other front end travels with the package: folder and ONNX file agree on every text."""
+    family = CtcFamily()
+    recogniser = family.recogniser(plain_tones.artefact(name), decoder="greedy")
+    hf = family.recogniser(plain_tones.artefact("hf"), decoder="greedy")
+    heard = [recogniser.transcribe(samples).text for samples in spoken(TEXTS)]
+    assert sum(one == text for one, text in zip(heard, TEXTS, strict=True)) >= 3, heard
+    if name == "onnx-fp32":
+        assert heard == [hf.transcribe(samples).text for samples in spoken(TEXTS)]
+    for samples in (0, 1, 279):  # 280 samples make the second frame at 8 kHz
+        assert recogniser.transcribe(np.zeros(samples, dtype=np.float32)).text == ""
+
+
+@pytest.mark.parametrize("name", ["hf", "onnx-fp32", "onnx-int8"])
 @pytest.mark.parametrize("samples", [0, 1, 79, 159])
 def test_too_short_a_recording_is_silence_not_an_error(tones, name: str, samples: int) -> None:
     """Less than two frames of sound have an empty transcript."""

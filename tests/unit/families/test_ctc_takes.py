@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -102,3 +103,27 @@ def test_all_speeds_and_group_sizes_come_up() -> None:
     for speed in SPEEDS:
         assert 0.25 < (speeds == speed).mean() < 0.42
     assert {len(take.members) for take in takes} == {1, 2, 3}
+
+
+@given(utterance_lists, st.integers(1, 4), st.integers(0, 3))
+@settings(max_examples=40, deadline=None)
+def test_edges_count_as_duration_and_respect_the_cap(utterances, longest, epoch) -> None:
+    """Noise before and after is put where there is room for it, and changes nothing else."""
+    padded, bare = (
+        TakePlan(
+            utterances,
+            TrainConfig(
+                max_seconds=4.0, augment=AugmentConfig(concatenate=longest, pad_seconds=seconds)
+            ),
+            mel=MEL, subsampling=4, separator_labels=1,
+        ).takes(epoch)
+        for seconds in (0.5, 0.0)
+    )  # fmt: skip
+    for with_edges, without in zip(padded, bare, strict=True):
+        assert with_edges.members == without.members
+        assert all(0 <= edge <= 0.5 for edge in with_edges.edges)
+        assert with_edges.seconds == pytest.approx(without.seconds + sum(with_edges.edges))
+        assert with_edges.seconds <= 4.0
+        assert without.edges == (0.0, 0.0)
+        if without.seconds <= 3.0:
+            assert sum(with_edges.edges) > 0

@@ -31,11 +31,13 @@ def test_one_call_loads_the_folder_without_any_network(tones, monkeypatch) -> No
     assert texts == ["ab cd", "dacb"]
 
 
-def test_the_pipeline_reads_what_is_measured(tones) -> None:
+@pytest.mark.parametrize("normalise", ["utterance", "none"])
+def test_the_pipeline_reads_what_is_measured(tones, plain_tones, normalise) -> None:
     """The pipeline decodes one frame past the end; training keeps that frame silent.
 
     Forty lengths, so that the last frame of speech is full in ten of them.
     """
+    tones = tones if normalise == "utterance" else plain_tones
     speech = spoken(("abcd",))[0]
     utterances = [speech[: len(speech) - 37 * k] for k in range(40)]
     found = hear(

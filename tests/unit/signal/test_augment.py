@@ -48,6 +48,58 @@ def test_noise_stands_at_the_asked_distance_below_speech(colour, snr_db: float) 
     assert measured == pytest.approx(snr_db, abs=0.1)
 
 
+@pytest.mark.parametrize("slider", [1, 2, 3, 4, 5])
+def test_each_slider_raises_its_own_frequency(slider: int) -> None:
+    """A tone at the slider's frequency changes by the slider's decibels, one far off does not."""
+    hertz = 125.0 * 2**slider
+    decibels = np.zeros(7)
+    decibels[slider] = 6.0
+    changed = augment.equalise(tone(hertz), decibels, sample_rate_hz=RATE_HZ)
+    if hertz < RATE_HZ / 2:  # at the highest frequency there is no tone to hear
+        assert np.std(changed) / np.std(tone(hertz)) == pytest.approx(10 ** (6 / 20), rel=0.01)
+    far = 3000.0 if slider < 4 else 200.0
+    unchanged = augment.equalise(tone(far), decibels, sample_rate_hz=RATE_HZ)
+    np.testing.assert_allclose(unchanged, tone(far), atol=1e-4)
+
+
+@pytest.mark.parametrize("samples", [1, 2, 799, 800])
+def test_a_flat_equaliser_leaves_samples_as_they_are(samples: int) -> None:
+    """At every length, odd ones too, and in single precision."""
+    speech = tone()[:samples]
+    played = augment.equalise(speech, np.zeros(7), sample_rate_hz=RATE_HZ)
+    assert played.dtype == np.float32
+    np.testing.assert_allclose(played, speech, atol=1e-6)
+
+
+def test_the_equaliser_stays_within_its_range() -> None:
+    """All sliders, either way, seeded."""
+    drawn = [augment.draw_equaliser(6.0, np.random.default_rng(seed)) for seed in range(50)]
+    assert np.abs(drawn).max() <= 6.0
+    assert np.min(drawn) < -5 < 5 < np.max(drawn)
+    np.testing.assert_array_equal(drawn[3], augment.draw_equaliser(6.0, np.random.default_rng(3)))
+
+
+def test_edges_are_faint_noise_around_untouched_samples() -> None:
+    """So many seconds before and after, far below full scale and never digital silence."""
+    padded = augment.pad(
+        tone(), (0.1, 0.25), sample_rate_hz=RATE_HZ, generator=np.random.default_rng(4)
+    )
+    assert padded.dtype == np.float32
+    np.testing.assert_array_equal(padded[800:-2000], tone())
+    assert len(padded) == len(tone()) + 2800
+    for edge in (padded[:800], padded[-2000:]):
+        assert -82 < 20 * np.log10(edge.std()) < -38
+        assert (edge != 0).all()
+
+
+def test_no_edges_draw_nothing() -> None:
+    """A recipe without them hears what it heard before they existed."""
+    generator, other = np.random.default_rng(1), np.random.default_rng(1)
+    padded = augment.pad(tone(), (0.0, 0.0), sample_rate_hz=RATE_HZ, generator=generator)
+    np.testing.assert_array_equal(padded, tone())
+    assert generator.random() == other.random()
+
+
 def test_pink_noise_falls_by_three_decibels_an_octave() -> None:
     """Power between 200 and 400 Hz equals that between 1600 and 3200 Hz: octaves weigh alike."""
     generator = np.random.default_rng(2)

@@ -1,4 +1,4 @@
-"""The front end against transformers' ParakeetFeatureExtractor, which is the oracle."""
+"""The front end against transformers' extractors, which are the oracle."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import sys
 import numpy as np
 import pytest
 import soundfile
-from transformers import ParakeetFeatureExtractor
+from transformers import LasrFeatureExtractor, ParakeetFeatureExtractor
 
-from voxmill.signal.mel import LogMel, MelSettings, TorchLogMel, mel_filters
+from voxmill.signal.mel import LogMel, MelSettings, mel_filters
+from voxmill.signal.torch_mel import TorchLogMel
 
 LENGTHS = (320, 321, 800, 4321, 16000, 37777)
 
@@ -24,6 +25,16 @@ def oracle(settings: MelSettings) -> ParakeetFeatureExtractor:
         win_length=settings.window_samples,
         n_fft=settings.fft_samples,
         preemphasis=settings.preemphasis,
+    )
+
+
+def lasr(settings: MelSettings) -> LasrFeatureExtractor:
+    return LasrFeatureExtractor(
+        feature_size=settings.mel_bins,
+        sampling_rate=settings.sample_rate_hz,
+        hop_length=settings.hop_samples,
+        win_length=settings.window_samples,
+        n_fft=settings.fft_samples,
     )
 
 
@@ -52,6 +63,66 @@ def test_both_versions_equal_the_extractor_at_every_length(rate_hz, bins, tolera
         assert np.abs(ours(wave) - alone).max() < tolerance
 
 
+@pytest.mark.parametrize(("rate_hz", "bins"), [(16000, 80), (16000, 128), (8000, 80), (8000, 40)])
+def test_without_normalisation_both_versions_equal_lasr_s_extractor(rate_hz, bins) -> None:
+    """Alone and in a padded batch; past each end the extractor has the floor, we have zeros."""
+    settings = MelSettings.for_rate(rate_hz, bins, "none")
+    extractor, ours, torch_mel = lasr(settings), LogMel(settings), TorchLogMel(settings)
+    lengths = (settings.window_samples + settings.hop_samples, 800, 4321, 16000, 37777)
+    speech = waves(lengths)
+    expected = extractor(speech, sampling_rate=rate_hz, return_attention_mask=True)
+    found, frames = torch_mel(speech)
+    assert found.shape == expected.input_features.shape
+    assert frames.tolist() == expected.attention_mask.sum(1).tolist()
+    for row, wave in enumerate(speech):
+        alone = extractor(wave, sampling_rate=rate_hz).input_features[0].numpy()
+        assert ours(wave).shape == alone.shape == (settings.frames(len(wave)), bins)
+        assert np.abs(ours(wave) - alone).max() < 1e-4
+        assert np.abs(found[row, : frames[row]].numpy() - alone).max() < 1e-4
+        assert not found[row, frames[row] :].any()
+
+
+def test_silence_stands_at_the_floor_where_nothing_is_normalised() -> None:
+    """Digital silence has the energy 1e-5 in each band, not minus infinity."""
+    features = LogMel(MelSettings.for_rate(8000, 40, "none"))(np.zeros(8000, dtype=np.float32))
+    assert features.shape == (98, 40)
+    np.testing.assert_allclose(features, np.log(1e-5), rtol=1e-6)
+
+
+def test_loudness_stays_in_the_features_where_nothing_is_normalised() -> None:
+    """Ten times the amplitude is the same shift of every band; normalised, it is gone."""
+    speech = waves((8000,))[0]
+    plain, none = (MelSettings.for_rate(16000, 40, kind) for kind in ("utterance", "none"))
+    np.testing.assert_allclose(
+        LogMel(none)(10 * speech) - LogMel(none)(speech), np.log(100), atol=1e-3
+    )
+    np.testing.assert_allclose(LogMel(plain)(10 * speech), LogMel(plain)(speech), atol=2e-2)
+
+
+@pytest.mark.parametrize("normalise", ["utterance", "none"])
+def test_a_longer_vocal_tract_lowers_what_a_band_hears(normalise) -> None:
+    """A tone heard at 0.8 times its frequency looks like a tone of that frequency."""
+    torch_mel = TorchLogMel(MelSettings.for_rate(8000, 40, normalise))
+    time = np.arange(8000) / 8000
+    tones = [np.sin(2 * np.pi * hertz * time).astype(np.float32) for hertz in (1000, 800, 1000)]
+    noisy = [t + 1e-3 * waves((8000,))[0] * np.linspace(0.1, 1, 8000, dtype="f4") for t in tones]
+    power = torch_mel._power(noisy)
+    energies = (torch_mel._warped([0.8, 1.0, 1.0]) @ power).mean(-1)
+    assert energies[0].argmax() == energies[1].argmax() < energies[2].argmax()
+
+
+@pytest.mark.parametrize("normalise", ["utterance", "none"])
+def test_a_warp_of_one_changes_nothing(normalise) -> None:
+    """Beside warped neighbours an unwarped utterance keeps its features."""
+    torch_mel = TorchLogMel(MelSettings.for_rate(8000, 40, normalise))
+    plain, _ = torch_mel(waves((4000, 5000)))
+    warped, frames = torch_mel(waves((4000, 5000)), warps=[1.0, 1.15])
+    assert (plain[0] - warped[0]).abs().max() < 1e-4
+    assert (plain[1] - warped[1]).abs().max() > 0.1
+    assert bool(warped.isfinite().all())
+    assert frames.tolist() == [torch_mel.settings.frames(n) for n in (4000, 5000)]
+
+
 def test_real_speech_has_the_extractor_s_features(shared) -> None:
     """The same on recordings, whose bands differ by many orders of magnitude."""
     settings = MelSettings.for_rate(16000, 80)
@@ -60,6 +131,9 @@ def test_real_speech_has_the_extractor_s_features(shared) -> None:
     expected = oracle(settings)(speech, sampling_rate=16000).input_features
     found, frames = TorchLogMel(settings)(speech)
     assert (found - expected).abs().max() < 1e-4
+    unnormalised = MelSettings.for_rate(16000, 80, "none")
+    raw = lasr(unnormalised)(speech[0], sampling_rate=16000).input_features[0].numpy()
+    assert np.abs(LogMel(unnormalised)(speech[0]) - raw).max() < 1e-3
     for row, wave in enumerate(speech):
         features = LogMel(settings)(wave)
         assert np.abs(features - expected[row, : frames[row]].numpy()).max() < 1e-4
@@ -91,7 +165,7 @@ def test_no_band_is_empty(rate_hz: int, bins: int) -> None:
 
 def test_settings_survive_json() -> None:
     """`frontend.json` says all that the front end needs."""
-    settings = MelSettings.for_rate(8000, 40)
+    settings = MelSettings.for_rate(8000, 40, "none")
     assert MelSettings.from_json(json.loads(json.dumps(settings.to_json()))) == settings
 
 

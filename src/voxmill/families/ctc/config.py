@@ -16,15 +16,21 @@ class ConformerEncoder(Section):
 
     kind: Literal["conformer"] = "conformer"
     d_model: int = Field(default=96, ge=8)
+    """Width of the network."""
     layers: int = Field(default=4, ge=1)
+    """Conformer blocks."""
     heads: int = Field(default=4, ge=1)
+    """Attention heads; they share d_model evenly."""
     d_ff: int = Field(default=384, ge=8)
+    """Width of the feed-forward layers inside a block."""
     kernel: int = Field(default=15, ge=3)
     """Frames that the depthwise convolution spans; odd."""
     subsampling: Literal[2, 4, 8] = 4
     """Mel frames (10 ms each) that become one output frame."""
     subsampling_channels: int = Field(default=32, ge=1)
+    """Channels of the convolutions that shorten the time axis."""
     dropout: float = Field(default=0.1, ge=0, lt=1)
+    """Share of activations that training drops."""
 
     def conflicts(self) -> Iterator[Conflict]:
         """Heads share d_model evenly, its position code has sine and cosine, kernels are odd."""
@@ -53,6 +59,7 @@ class VocabularyConfig(Section):
     """What the model writes."""
 
     kind: Literal["character", "bpe"] = "character"
+    """Whether tokens are letters or pieces of words."""
     size: int = Field(default=500, ge=8)
     """Tokens of a BPE vocabulary, blank included; characters take what the text has."""
 
@@ -61,8 +68,13 @@ class CtcModelConfig(Section):
     """A log-mel front end, an encoder and a CTC head."""
 
     sample_rate_hz: Literal[8000, 16000] = 16000
+    """What recordings are resampled to."""
     mel_bins: int = Field(default=80, ge=20, le=128)
     """Bands of the log-mel spectrogram; a multiple of `encoder.subsampling`."""
+    normalise: Literal["utterance", "none"] = "utterance"
+    """`utterance`: each band to zero mean and unit variance over the recording, which suits
+    sentences from many microphones; `none`: energies as they are, which suits single words, where
+    the mean of a band is most of what its vowel says (see train.augment.equalise_db)."""
     encoder: ConformerEncoder | PretrainedEncoder = Field(
         default_factory=ConformerEncoder, discriminator="kind"
     )

@@ -16,7 +16,8 @@ from voxmill.families.ctc.batch import CtcBatch, padded_labels
 from voxmill.families.ctc.takes import Take, TakePlan
 from voxmill.families.family import Samples
 from voxmill.signal import augment
-from voxmill.signal.mel import MelSettings, TorchLogMel
+from voxmill.signal.mel import MelSettings
+from voxmill.signal.torch_mel import TorchLogMel
 from voxmill.training.batching import BucketPlan
 from voxmill.training.config import AugmentConfig, TrainConfig
 
@@ -92,11 +93,12 @@ class TrainingBatches:
         waves = [
             self._wave(take, generator) for take, generator in zip(takes, generators, strict=True)
         ]
-        features, mel_frames = self._mel(waves)
+        features, mel_frames = self._mel(waves, warps=self._warps(generators))
         for row, generator in enumerate(generators):
             # numpy shares the tensor's memory: masks land in the batch
             own = features[row, : mel_frames[row]].numpy()
-            _mask(own, self._train.augment, generator)
+            blank = 0.0 if self._speech.mel.normalise == "utterance" else float(own.mean())
+            _mask(own, self._train.augment, generator, blank=blank)
         labels, counts = padded_labels([self._labels(take) for take in takes])
         return CtcBatch(
             features=features,
@@ -118,7 +120,21 @@ class TrainingBatches:
             sample_rate_hz=self._speech.mel.sample_rate_hz,
             generator=generator,
         )
+        wave = augment.pad(
+            wave,
+            take.edges,
+            sample_rate_hz=self._speech.mel.sample_rate_hz,
+            generator=generator,
+        )
+        wave = _recoloured(wave, self._train.augment, generator, self._speech.mel.sample_rate_hz)
         return _distorted(wave, self._train.augment, generator)
+
+    def _warps(self, generators: Sequence[np.random.Generator]) -> list[float] | None:
+        """How far each utterance's formants move; None where nobody's do."""
+        widest = self._train.augment.vocal_tract
+        if not widest:
+            return None
+        return [float(np.exp(generator.uniform(-widest, widest))) for generator in generators]
 
     def _labels(self, take: Take) -> tuple[int, ...]:
         joined = self._member(take.members[0]).labels
@@ -188,16 +204,29 @@ def _distorted(wave: Samples, config: AugmentConfig, generator: np.random.Genera
     return wave
 
 
-def _mask(features: Samples, config: AugmentConfig, generator: np.random.Generator) -> None:
+def _recoloured(
+    wave: Samples, config: AugmentConfig, generator: np.random.Generator, sample_rate_hz: int
+) -> Samples:
+    if config.equalise_db:
+        sliders = augment.draw_equaliser(config.equalise_db, generator)
+        wave = augment.equalise(wave, sliders, sample_rate_hz=sample_rate_hz)
+    return wave
+
+
+def _mask(
+    features: Samples, config: AugmentConfig, generator: np.random.Generator, *, blank: float
+) -> None:
     augment.mask_time(
         features,
         count=config.time_masks,
         longest_share=config.time_mask_share,
         generator=generator,
+        blank=blank,
     )
     augment.mask_frequency(
         features,
         count=config.frequency_masks,
         widest_bins=config.frequency_mask_bins,
         generator=generator,
+        blank=blank,
     )

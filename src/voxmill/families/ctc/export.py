@@ -25,7 +25,7 @@ from voxmill.families.ctc.model import (
     mel_settings,
 )
 from voxmill.families.family import Exportable, OnnxGraph, Samples
-from voxmill.signal.mel import TorchLogMel
+from voxmill.signal.torch_mel import TorchLogMel
 from voxmill.text.tokenizer import BLANK, BLANK_ID, TextTokenizer
 
 TASK = "automatic-speech-recognition"

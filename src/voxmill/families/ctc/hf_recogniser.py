@@ -15,8 +15,9 @@ from transformers.utils.logging import disable_progress_bar
 
 from voxmill.errors import DataError
 from voxmill.families.ctc.decode import Decoder
-from voxmill.families.ctc.model import log_probabilities, output_frames
+from voxmill.families.ctc.model import log_probabilities, output_frames, settings_of
 from voxmill.families.family import Hypothesis, Samples
+from voxmill.signal.mel import MIN_FRAMES
 from voxmill.text.tokenizer import TextTokenizer
 
 
@@ -42,14 +43,20 @@ class HuggingFaceRecogniser:
             raise DataError(
                 f"Hugging Face folder {folder} cannot be loaded: {error}. Run package."
             ) from error
+        self._mel = settings_of(self._extractor)
+        self._hearing = {
+            "sampling_rate": self._mel.sample_rate_hz,
+            "return_attention_mask": True,
+            "return_tensors": "pt",
+        }
         self._tokenizer = TextTokenizer.from_folder(folder)
 
     def transcribe(self, samples: Samples) -> Hypothesis:
         """Recognises one utterance; too short a recording has an empty transcript."""
-        if len(samples) < 2 * self._extractor.hop_length:
+        if self._mel.frames(len(samples)) < MIN_FRAMES:
             return Hypothesis(text="", decoder=self._decoder.name)
         with torch.inference_mode(), _one_thread():
-            heard = self._extractor(samples, sampling_rate=self._extractor.sampling_rate)
+            heard = self._extractor(samples, **self._hearing)
             mel_frames = heard.attention_mask.sum(-1)
             scores = log_probabilities(self._model, heard.input_features, mel_frames)[0]
         subsampling = self._model.config.encoder_config.subsampling_factor

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 from transformers import (
+    LasrFeatureExtractor,
     ParakeetCTCConfig,
     ParakeetEncoderConfig,
     ParakeetFeatureExtractor,
@@ -42,7 +43,7 @@ def conformer_of(model: CtcModelConfig) -> ConformerEncoder:
 
 def mel_settings(model: CtcModelConfig) -> MelSettings:
     """The front end that the model hears through."""
-    return MelSettings.for_rate(model.sample_rate_hz, model.mel_bins)
+    return MelSettings.for_rate(model.sample_rate_hz, model.mel_bins, model.normalise)
 
 
 def output_frames(mel_frames: int, subsampling: int) -> int:
@@ -64,6 +65,8 @@ def build(model: CtcModelConfig, *, tokens: int, gradient_checkpointing: bool) -
     """
     network = ParakeetForCTC(network_config(model, tokens=tokens))
     _draw_weights(network)
+    if model.normalise == "none":
+        _expect_log_energies(network)
     if gradient_checkpointing:
         network.activation_checkpointing_enable({"use_reentrant": False})
     return network
@@ -92,16 +95,27 @@ def network_config(model: CtcModelConfig, *, tokens: int) -> ParakeetCTCConfig:
     return ParakeetCTCConfig(vocab_size=tokens, pad_token_id=BLANK_ID, encoder_config=encoder)
 
 
-def feature_extractor(model: CtcModelConfig) -> ParakeetFeatureExtractor:
+def feature_extractor(model: CtcModelConfig) -> ParakeetFeatureExtractor | LasrFeatureExtractor:
     """The front end as transformers packages it."""
     settings = mel_settings(model)
-    return ParakeetFeatureExtractor(
-        feature_size=settings.mel_bins,
-        sampling_rate=settings.sample_rate_hz,
-        hop_length=settings.hop_samples,
-        win_length=settings.window_samples,
-        n_fft=settings.fft_samples,
-        preemphasis=settings.preemphasis,
+    sizes = {
+        "feature_size": settings.mel_bins,
+        "sampling_rate": settings.sample_rate_hz,
+        "hop_length": settings.hop_samples,
+        "win_length": settings.window_samples,
+        "n_fft": settings.fft_samples,
+    }
+    if settings.normalise == "none":
+        return LasrFeatureExtractor(**sizes)
+    return ParakeetFeatureExtractor(**sizes, preemphasis=settings.preemphasis)
+
+
+def settings_of(extractor: ParakeetFeatureExtractor | LasrFeatureExtractor) -> MelSettings:
+    """The settings that an extractor of `feature_extractor` was made from."""
+    return MelSettings.for_rate(
+        extractor.sampling_rate,
+        extractor.feature_size,
+        "none" if isinstance(extractor, LasrFeatureExtractor) else "utterance",
     )
 
 
@@ -153,3 +167,18 @@ def _draw_weights(network: ParakeetForCTC) -> None:
     for layer in network.modules():
         if isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d):
             layer.reset_parameters()
+
+
+def _expect_log_energies(network: ParakeetForCTC) -> None:
+    """Lets the first convolution take log energies as it would take normalised features.
+
+    It is drawn for zero mean and unit variance; those of speech lie between -11.5, the floor, and
+    about 4. The shift and the scale go into its weights.
+    """
+    first = network.encoder.subsampling.layers[0]
+    with torch.no_grad():
+        first.weight /= _LOG_ENERGY_DEVIATION
+        first.bias -= _LOG_ENERGY_MEAN * first.weight.sum((1, 2, 3))
+
+
+_LOG_ENERGY_MEAN, _LOG_ENERGY_DEVIATION = -4.0, 4.0

@@ -6,7 +6,7 @@ A take is one training example. Every utterance stands in exactly one take of ea
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -28,8 +28,10 @@ class Take:
     """Playback rate of each."""
     pauses: tuple[float, ...]
     """Seconds between them."""
+    edges: tuple[float, float] = (0.0, 0.0)
+    """Seconds of faint noise before and after."""
     seconds: float
-    """Duration as played, pauses included."""
+    """Duration as played, pauses and edges included."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,9 +79,10 @@ class TakePlan:
         played = self._played(generator)
         longest = self._train.augment.concatenate
         if longest == 1:
-            return [_take([one], ()) for one in played]
+            return self._padded([_take([one], ()) for one in played], generator)
         order = generator.permutation(len(played))
-        return self._strung([played[index] for index in order], longest, generator)
+        strung = self._strung([played[index] for index in order], longest, generator)
+        return self._padded(strung, generator)
 
     def _played(self, generator: np.random.Generator) -> list[_Played]:
         speeds = self._train.augment.speed
@@ -113,6 +116,19 @@ class TakePlan:
             takes.append(_take(played[start:end], between))
             start = end
         return takes
+
+    def _padded(self, takes: list[Take], generator: np.random.Generator) -> list[Take]:
+        """The takes with edges, where these leave them within the cap."""
+        longest = self._train.augment.pad_seconds
+        if not longest:
+            return takes
+        edges = generator.uniform(0, longest, size=(len(takes), 2))
+        return [
+            replace(take, edges=(float(before), float(after)), seconds=seconds)
+            if (seconds := take.seconds + float(before + after)) <= self._train.max_seconds
+            else take
+            for take, (before, after) in zip(takes, edges, strict=True)
+        ]
 
     def _fits(self, group: Sequence[_Played], pauses: Sequence[float]) -> bool:
         seconds = sum(one.seconds for one in group) + sum(pauses)
