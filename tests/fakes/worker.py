@@ -19,8 +19,8 @@ def passed(stage: str, attempt: int) -> StageSummary:
     return StageSummary(stage=stage, verdict="passed", seconds=0.0, executed=True)
 
 
-FIRST_RELEASE = ReleasePreview(run="toy-run", version="v0.1.0", unchanged=False, auto=False)
-"""Nothing was released before, and the recipe wants a person's word."""
+FIRST_RELEASE = ReleasePreview(run="toy-run", version="v0.1.0", unchanged=False)
+"""Nothing was released before."""
 
 
 class FakeWorker:

@@ -14,8 +14,7 @@ from voxmill.orchestration.callbacks import notifiers
 from voxmill.orchestration.notice import Event
 from voxmill.orchestration.operator import RunTask
 from voxmill.orchestration.preview_page import preview_page, preview_subject
-from voxmill.orchestration.question import answer_timeout, read_answer
-from voxmill.orchestration.worker import ReleasePreview
+from voxmill.orchestration.question import read_answer, release_settings
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -24,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 APPROVE = "approve"
 RELEASE = "release"
+DECISION = "decision"
 ANSWER = "answer"
 """XCom of the approval: who answered what, and when."""
 
@@ -34,16 +34,23 @@ class DecideRelease(RunTask, BranchMixIn):  # type: ignore[misc]
     inherits_from_skipmixin = True
 
     def execute(self, context: Context) -> Any:
-        """Decides; gives the task that comes next as XCom, and why under `reason`."""
-        order = self._order(context)
+        """Decides; the task that comes next, and why, is the XCom `decision`."""
+        following, reason = RELEASE, "nobody can be asked in a run in one process"
         if self.attended:
-            preview = self._carry_out(lambda worker: worker.preview(order))
-            following, reason = _decide(preview)
-        else:
-            following, reason = RELEASE, "nobody sits before this run in one process"
-        logger.info("Next: %s, for %s", following, reason)
-        context["ti"].xcom_push(key="reason", value=reason)
+            following, reason = self._decide(context)
+        logger.info("Next: %s, because %s", following, reason)
+        context["ti"].xcom_push(key=DECISION, value={"next": following, "reason": reason})
         return self.do_branch(context, following)
+
+    def _decide(self, context: Context) -> tuple[str, str]:
+        """The task that comes next, and why."""
+        if release_settings(context["dag_run"].conf or {}, self.release).get("auto"):
+            return RELEASE, "`release.auto` lets the gates decide alone"
+        order = self._order(context)
+        preview = self._carry_out(lambda worker: worker.preview(order))
+        if preview.unchanged:
+            return RELEASE, f"nothing is new: {preview.version} has the same outputs"
+        return APPROVE, f"{preview.version} needs a person's approval"
 
 
 class ApproveRelease(RunTask, ApprovalOperator):  # type: ignore[misc]
@@ -71,9 +78,6 @@ class ApproveRelease(RunTask, ApprovalOperator):  # type: ignore[misc]
         super().execute_complete(context, event)
         return found
 
-    def _waits(self, context: Context) -> Any:
-        return answer_timeout(context["dag_run"].conf or {}, self.form_defaults)
-
 
 class ReleaseRun(RunTask):
     """Releases the run: tag, version, champion."""
@@ -87,15 +91,6 @@ class ReleaseRun(RunTask):
         logger.info(words, summary.tag)
         logger.info("Approved by: %s", summary.approved_by or "nobody was asked")
         return asdict(summary)
-
-
-def _decide(preview: ReleasePreview) -> tuple[str, str]:
-    """The task that comes next, and why."""
-    if preview.unchanged:
-        return RELEASE, f"nothing is new: {preview.version} has the same outputs"
-    if preview.auto:
-        return RELEASE, "`release.auto` lets the gates decide alone"
-    return APPROVE, f"{preview.version} needs a person's approval"
 
 
 def _approved_by(answer: Mapping[str, str] | None) -> str:

@@ -85,6 +85,7 @@ def _dag(recipe: str, entry: Mapping[str, Any], make_worker: Callable[[], Worker
         "recipe": recipe,
         "worker": make_worker,
         "form_defaults": defaults(entry["form"]),
+        "release": entry["release"],
     }
     opening = OpenRun(task_id=OPEN, task_display_name="Open the run", doc_md=OPEN_DOC, **common)
     stages = {name: _stage_task(name, entry, common) for name in entry["stages"]}

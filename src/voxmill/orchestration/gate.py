@@ -54,8 +54,14 @@ def gate_question(recipe: str, run: str, stage: str, checks: Sequence[FailedChec
         subject=f"{recipe}: {stage} failed {names}",
         body=body,
         options=(WAIVE, STOP),
+        last_lines=tuple(failed_line(check) for check in checks),
         params={REASON: reason},
     )
+
+
+def failed_line(check: FailedCheck) -> str:
+    """A failed check as the log has it."""
+    return f"Failed check: {check.line()}"
 
 
 def reason_of(answer: Answer) -> str:

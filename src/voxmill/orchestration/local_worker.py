@@ -106,7 +106,6 @@ class LocalWorker:
             run=run.id,
             version=found.version,
             unchanged=found.unchanged,
-            auto=found.auto,
             champion=found.champion,
             figures=parse_figures(found.figures),
             champion_figures=_known_figures(found.champion_figures),

@@ -14,12 +14,12 @@ from pydantic import JsonValue
 from voxmill.errors import CheckpointedAndLeft, VoxmillError
 from voxmill.orchestration.dag_settings import last_resort, needs_of
 from voxmill.orchestration.form import ALLOW_DIRTY, chosen
-from voxmill.orchestration.gate import WAIVE, gate_question, reason_of, stopped
+from voxmill.orchestration.gate import WAIVE, failed_line, gate_question, reason_of, stopped
 from voxmill.orchestration.links import LINKS, offer_links
 from voxmill.orchestration.log_context import log_as
 from voxmill.orchestration.notice import Event
 from voxmill.orchestration.outcome import COME_BACK_AFTER, FailedForGood, airflow_exception
-from voxmill.orchestration.question import answer_timeout, ask, read_answer
+from voxmill.orchestration.question import answer_timeout, ask, read_answer, release_settings
 from voxmill.orchestration.worker import FailedCheck, RunOrder, StageSummary, Worker
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ class RunTask(BaseOperator):  # type: ignore[misc]
         worker: Makes the worker. Called inside the task only, so that a DAG file is read without
             DVC and git.
         form_defaults: The form's values where nobody changes anything.
+        release: The recipe's section `release`: whether a person is asked, and how long.
     """
 
     operator_extra_links = LINKS
@@ -54,10 +55,12 @@ class RunTask(BaseOperator):  # type: ignore[misc]
         recipe: str,
         worker: Callable[[], Worker],
         form_defaults: Mapping[str, JsonValue],
+        release: Mapping[str, JsonValue],
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.recipe = recipe
+        self.release = dict(release)
         self.attended = True
         self.names_run_in_log = True
         self.form_defaults = dict(form_defaults)
@@ -104,6 +107,10 @@ class RunTask(BaseOperator):  # type: ignore[misc]
             overrides=chosen(conf, self.form_defaults),
             allow_dirty=bool(conf.get(ALLOW_DIRTY, False)),
         )
+
+    def _waits(self, context: Context) -> timedelta | None:
+        """How long this run waits for an answer; None: for ever."""
+        return answer_timeout(release_settings(context["dag_run"].conf or {}, self.release))
 
 
 class OpenRun(RunTask):
@@ -152,7 +159,7 @@ class RunStage(RunTask):
         """
         order = self._order(context)
         summary = self._carry_out(lambda worker: worker.run_stage(order, self.stage))
-        _report(summary)
+        logger.info("%s", _outcome(summary))
         result = {
             **asdict(summary),
             "failed_checks": [asdict(one) for one in summary.failed_checks],
@@ -161,6 +168,8 @@ class RunStage(RunTask):
             context["ti"].xcom_push(key=FAILED_CHECKS, value=result["failed_checks"])
         if summary.open_checks and self.attended:
             self._ask(context, result)
+        for check in summary.failed_checks:
+            logger.warning("%s", failed_line(check))
         return result
 
     def execute_complete(
@@ -198,15 +207,10 @@ class RunStage(RunTask):
             event=Event.GATE,
         )
 
-    def _waits(self, context: Context) -> timedelta | None:
-        return answer_timeout(context["dag_run"].conf or {}, self.form_defaults)
 
-
-def _report(summary: StageSummary) -> None:
+def _outcome(summary: StageSummary) -> str:
     how = "ran" if summary.executed else "was up to date"
-    logger.info("Stage %s %s in %.1f s: %s", summary.stage, how, summary.seconds, summary.verdict)
-    for check in summary.failed_checks:
-        logger.warning("Failed check: %s", check.line())
+    return f"Stage {summary.stage} {how} in {summary.seconds:.1f} s: {summary.verdict}"
 
 
 def _open_checks(result: Mapping[str, Any]) -> tuple[FailedCheck, ...]:

@@ -6,6 +6,7 @@ calls `execute_complete` in a process of its own then, with `event`.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -19,8 +20,9 @@ from voxmill.orchestration.outcome import FailedForGood
 if TYPE_CHECKING:
     from airflow.sdk import Context, Param
 
-ANSWER_HOURS = "release.answer_hours"
-"""The field of the form that says how long an answer is waited for."""
+logger = logging.getLogger(__name__)
+
+_SECTION = "release."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +34,8 @@ class Question:
     body: str
     """Markdown."""
     options: tuple[str, ...]
+    last_lines: tuple[str, ...] = ()
+    """What the log says last before the task waits."""
     params: Mapping[str, Param] = field(default_factory=dict)
 
 
@@ -79,6 +83,8 @@ def ask(
     context["task"].subject = question.subject  # what the notifier tells
     for tell in notifiers(event):
         tell(context)
+    for line in question.last_lines:
+        logger.warning("%s", line)
     raise TaskAwaitingInput(method_name="execute_complete", kwargs=dict(keep), timeout=timeout)
 
 
@@ -108,7 +114,7 @@ def unanswered(event: Mapping[str, Any], *, waited: timedelta | None) -> FailedF
     why = f"Airflow says: {event['error']}"
     if event.get("error_type") == "timeout" and waited is not None:
         hours = waited.total_seconds() / 3600
-        why = f"Nobody answered within {hours:g} hours ({ANSWER_HOURS})."
+        why = f"Nobody answered within {hours:g} hours (`release.answer_hours`)."
     return FailedForGood(
         f"{why} Clear this task in Airflow to be asked again; nothing is run twice for that.\n"
         f"(exit code {GateRefused.exit_code})",
@@ -116,12 +122,24 @@ def unanswered(event: Mapping[str, Any], *, waited: timedelta | None) -> FailedF
     )
 
 
-def answer_timeout(conf: Mapping[str, Any], recipe_values: Mapping[str, Any]) -> timedelta | None:
-    """How long an answer is waited for: as this run's form says, else as the recipe says.
+def release_settings(conf: Mapping[str, Any], recipe_release: Mapping[str, Any]) -> dict[str, Any]:
+    """The recipe's section `release`, and over it what this run's form says.
 
     Args:
         conf: Configuration of the DAG run, by `section.key`.
-        recipe_values: The recipe's own values, likewise.
+        recipe_release: The recipe's own section.
     """
-    hours = conf.get(ANSWER_HOURS, recipe_values.get(ANSWER_HOURS))
+    asked = {
+        key.removeprefix(_SECTION): value for key, value in conf.items() if key.startswith(_SECTION)
+    }
+    return {**recipe_release, **asked}
+
+
+def answer_timeout(release: Mapping[str, Any]) -> timedelta | None:
+    """How long an answer is waited for; None: for ever.
+
+    Args:
+        release: As `release_settings` gives it.
+    """
+    hours = release.get("answer_hours")
     return None if hours is None else timedelta(hours=hours)

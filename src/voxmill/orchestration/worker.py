@@ -74,8 +74,6 @@ class ReleasePreview:
     """The version that it would become, such as `v0.1.3`; the present one where `unchanged`."""
     unchanged: bool
     """True where nothing would be tagged: this run, or its outputs, are released already."""
-    auto: bool
-    """True where the recipe, or this run's form, lets gates decide alone."""
     champion: str = ""
     """The present champion's version; empty where there is none."""
     figures: tuple[ArtefactFigures, ...] = ()

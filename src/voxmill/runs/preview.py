@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pydantic import JsonValue
 
 from voxmill.pipeline.gates import Waiver, read_waivers
-from voxmill.pipeline.recipe_file import read_recipe_file
 from voxmill.runs.project import Project
 from voxmill.runs.registry import next_version, open_registry, version_name
 from voxmill.runs.release import measured, same_release
@@ -31,8 +30,6 @@ class Preview:
     """The champion's, from its tag."""
     waivers: tuple[Waiver, ...] = ()
     """Those of this run."""
-    auto: bool = False
-    """True where the run's recipe lets gates decide alone."""
 
 
 def preview(project: Project, run: Run) -> Preview:
@@ -55,10 +52,4 @@ def preview(project: Project, run: Run) -> Preview:
             figures=measured(run),
             champion_figures=registry.figures(run.recipe, champion.name) if champion else {},
             waivers=tuple(one for one in read_waivers(run.memory) if one.run == run.id),
-            auto=_auto(run),
         )
-
-
-def _auto(run: Run) -> bool:
-    section = read_recipe_file(run.recipe_file).get("release") or {}
-    return bool(section.get("auto", False))

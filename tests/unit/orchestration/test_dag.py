@@ -3,30 +3,8 @@
 from datetime import timedelta
 from pathlib import Path
 
+from toys.snapshots import snapshot
 from voxmill.orchestration.dag import build_dags
-
-
-def stage(*upstream, **meta):
-    return {"desc": f"After {upstream}", "upstream": list(upstream), "meta": meta}
-
-
-def snapshot(**changes):
-    entry = {
-        "title": "A toy",
-        "family": "ctc",
-        "description": "What it is for.",
-        "stages": {
-            "ingest": stage(timeout_hours=2, grace_seconds=30),
-            "verify": stage("ingest"),
-            "prepare": stage("ingest", queue="cpu"),
-            "train": stage("prepare", timeout_hours=2, grace_seconds=60),
-        },
-        "form": [],
-        "release": {},
-        "schedule": {},
-        "resources": {},
-    }
-    return {"recipes": {"toy": entry | changes}}
 
 
 def toy(**changes):
