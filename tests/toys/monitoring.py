@@ -47,6 +47,8 @@ class Webhook:
     url: str
     received: list[dict[str, Any]] = field(default_factory=list)
     """Each alert as it came: status, labels, annotations."""
+    refusing: bool = False
+    """While set, whatever comes is answered with 400 and not kept."""
 
     def alerts(self, name: str, status: str = "firing", **labels: str) -> list[dict[str, Any]]:
         """What came of one alert."""
@@ -149,8 +151,9 @@ def webhook() -> Iterator[Webhook]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            receiver.received.extend(body["alerts"])
-            self.send_response(200)
+            if not receiver.refusing:
+                receiver.received.extend(body["alerts"])
+            self.send_response(400 if receiver.refusing else 200)
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
