@@ -30,7 +30,7 @@ STAGE_VERSIONS: dict[str, int] = {
     "prepare": 1,
     "probe": 1,
     "train": 1,
-    "package": 1,
+    "package": 2,
     "evaluate": 1,
 }
 """Raised whenever the same inputs would give another output; parameters of the stages in DVC."""
