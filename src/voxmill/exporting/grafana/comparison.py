@@ -11,7 +11,7 @@ from typing import Any
 
 from voxmill.exporting.grafana.errors import GrafanaNotFound
 from voxmill.exporting.grafana.server import Json, Server
-from voxmill.exporting.grafana.wanted import FOLDER_TITLE, FOLDER_UID, Wanted
+from voxmill.exporting.grafana.wanted import Wanted
 
 PUSHED = "voxmill grafana push"
 """What the list of versions says of our own saves; whoever saves by hand says something else."""
@@ -62,17 +62,17 @@ def compare(server: Server, wanted: Wanted) -> list[Thing]:
         GrafanaError: The server does not answer as it should.
     """
     return [
-        _folder(server),
+        _folder(server, wanted.folder),
         _datasource(server, wanted.datasource),
         _contact_point(server, wanted.contact_point),
-        *(_dashboard(server, model) for model in wanted.dashboards),
+        *(_dashboard(server, model, wanted.folder["uid"]) for model in wanted.dashboards),
     ]
 
 
-def _folder(server: Server) -> Thing:
-    found = server.folder(FOLDER_UID)
+def _folder(server: Server, wanted: Mapping[str, str]) -> Thing:
+    found = server.folder(wanted["uid"])
     standing = Standing.SAME if found else Standing.MISSING
-    return Thing(kind=Kind.FOLDER, uid=FOLDER_UID, title=FOLDER_TITLE, standing=standing)
+    return Thing(kind=Kind.FOLDER, uid=wanted["uid"], title=wanted["title"], standing=standing)
 
 
 def _datasource(server: Server, wanted: Mapping[str, Any]) -> Thing:
@@ -108,16 +108,16 @@ def _plain(kind: Kind, wanted: Mapping[str, Any], found: Json | None, *, locked:
     )
 
 
-def _dashboard(server: Server, model: Json) -> Thing:
+def _dashboard(server: Server, model: Json, folder: str) -> Thing:
     uid, title = model["uid"], model["title"]
     found = server.dashboard(uid)
     if found is None:
         return Thing(kind=Kind.DASHBOARD, uid=uid, title=title, standing=Standing.MISSING)
     lines = _lines(_without_servers_own(found["dashboard"]), _without_servers_own(model))
     meta = found.get("meta", {})
-    elsewhere = meta.get("folderUid", FOLDER_UID) != FOLDER_UID
-    if elsewhere:
-        lines = (f"-in folder {meta['folderUid'] or 'General'}", f"+in folder {FOLDER_UID}", *lines)
+    place = meta.get("folderUid", folder)
+    if place != folder:
+        lines = (f"-in folder {place or 'General'}", f"+in folder {folder}", *lines)
     return Thing(
         kind=Kind.DASHBOARD,
         uid=uid,

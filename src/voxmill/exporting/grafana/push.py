@@ -9,7 +9,7 @@ from voxmill import __version__
 from voxmill.errors import UsageError
 from voxmill.exporting.grafana.comparison import PUSHED, Kind, Standing, Thing, compare
 from voxmill.exporting.grafana.server import Server
-from voxmill.exporting.grafana.wanted import FOLDER_TITLE, FOLDER_UID, Wanted
+from voxmill.exporting.grafana.wanted import Wanted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +73,7 @@ def _action(thing: Thing, options: PushOptions) -> str:
 def _write(server: Server, wanted: Wanted, thing: Thing, *, force: bool) -> None:
     missing = thing.standing is Standing.MISSING
     if thing.kind is Kind.FOLDER:
-        server.make_folder(FOLDER_UID, FOLDER_TITLE)
+        server.make_folder(wanted.folder["uid"], wanted.folder["title"])
     elif thing.kind is Kind.DATASOURCE:
         (server.make_datasource if missing else server.change_datasource)(wanted.datasource)
     elif thing.kind is Kind.CONTACT_POINT:
@@ -84,7 +84,7 @@ def _write(server: Server, wanted: Wanted, thing: Thing, *, force: bool) -> None
         # With its version the server refuses (412) if somebody saves between our look and this.
         server.save_dashboard(
             {**model, "version": thing.version} if thing.version is not None else dict(model),
-            folder=FOLDER_UID,
+            folder=wanted.folder["uid"],
             message=f"{PUSHED} ({__version__})",
             overwrite=force,
         )

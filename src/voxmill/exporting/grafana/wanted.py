@@ -9,8 +9,7 @@ from typing import Any
 
 from voxmill.exporting.grafana.settings import GrafanaSettings
 
-FOLDER_UID = "voxmill"
-FOLDER_TITLE = "voxmill"
+FOLDER = {"uid": "voxmill", "title": "voxmill"}
 DATASOURCE_UID = "voxmill-prometheus"
 CONTACT_UID = "voxmill-alertmanager"
 
@@ -19,6 +18,8 @@ CONTACT_UID = "voxmill-alertmanager"
 class Wanted:
     """Everything, as the API takes it."""
 
+    folder: Mapping[str, str]
+    """Uid and title of the folder that the dashboards lie in."""
     datasource: Mapping[str, Any]
     contact_point: Mapping[str, Any]
     dashboards: tuple[dict[str, Any], ...]
@@ -35,6 +36,7 @@ def wanted_on(settings: GrafanaSettings, texts: Iterable[str]) -> Wanted:
     for dashboard in dashboards:
         set_addresses(dashboard, settings.addresses)
     return Wanted(
+        folder=FOLDER,
         datasource=_datasource(settings.prometheus_url),
         contact_point=_contact_point(settings.alertmanager_url),
         dashboards=tuple(dashboards),
