@@ -3,7 +3,8 @@
 Its output follows from its inputs and its recipe section alone, so that the same inputs give the
 same bytes. The folder CONTROL holds orders to it, by file name:
 
-`<stage>.sleep`   seconds to work; SIGTERM then makes it leave with 75
+`<stage>.sleep`   seconds to work while this is there; SIGTERM then makes it leave with 75
+`<stage>.saving`  after SIGTERM it saves for as long as this is there, then writes `<stage>.saved`
 `<stage>.exit`    exit code to end with, instead of making anything
 `<stage>.failed`  the stage's check fails
 `<stage>.full`    it writes until the disk is full
@@ -35,15 +36,23 @@ def main() -> None:
     given = parser.parse_args(sys.argv[3:])
     with (control / f"{stage}.launches").open("a") as file:
         file.write(f"{given.attempt}\n")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(75))
+    signal.signal(signal.SIGTERM, lambda *_: leave(control, stage))
     if (order := control / f"{stage}.sleep").exists():
         end = time.monotonic() + float(order.read_text())
-        while time.monotonic() < end:
+        while order.exists() and time.monotonic() < end:
             time.sleep(0.02)
     if (order := control / f"{stage}.exit").exists():
         sys.stderr.write(f"voxmill: {stage} was told to fail\n")
         sys.exit(int(order.read_text()))
     make(control, stage, given)
+
+
+def leave(control: Path, stage: str) -> None:
+    if (order := control / f"{stage}.saving").exists():
+        while order.exists():
+            time.sleep(0.02)
+        (control / f"{stage}.saved").touch()
+    sys.exit(75)
 
 
 def make(control: Path, stage: str, given: argparse.Namespace) -> None:

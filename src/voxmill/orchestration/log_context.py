@@ -15,6 +15,7 @@ def log_as(*, recipe: str, run: str, stage: str) -> None:
         stage: Id of the task.
     """
     from structlog.contextvars import bind_contextvars
+
     from voxmill.runs.run import slug
 
     bind_contextvars(recipe=recipe, run=slug(run), stage=stage)

@@ -71,5 +71,6 @@ def _reason(run: Run, stage: str, reached: str, error: Exception) -> str:
     return (
         f"Stage {stage} of {run.recipe}/{run.id} {what} {MOST_IN_VAIN + 1} times in a row and got "
         f"nowhere: {where}. Look at the machine (`nvidia-smi`, its kernel log, who drains it) or "
-        f"let it save more often (`train.checkpoint_every_steps`), then clear the task. Last: {error}"
+        f"let it save more often (`train.checkpoint_every_steps`), then clear the task. "
+        f"Last: {error}"
     )
