@@ -9,6 +9,8 @@ The order of writing makes a worker replaceable at any moment:
 4. the pending note goes.
 
 Whoever finds a note continues there: attaches to the job, collects it, or repeats step 3.
+Steps 1 to 4 are done under the stage's lease, so that of two hosts one launches and pushes; what
+another host has done meanwhile is taken over first.
 """
 
 from __future__ import annotations
@@ -30,8 +32,10 @@ from voxmill.launchers.outcome import failure
 from voxmill.pipeline.gates import read_waivers, refuse_behind
 from voxmill.pipeline.remembered import remember
 from voxmill.pipeline.report import StageReport, check_output, read_report
+from voxmill.runs.catching_up import catch_up
 from voxmill.runs.disk import disk_full, is_disk_full, is_nearly_full
 from voxmill.runs.git import Git, remove_stale_locks
+from voxmill.runs.lease import Lease, leased
 from voxmill.runs.publishing import commit_stage, is_published, publish
 from voxmill.runs.run import Run
 from voxmill.runs.state import (
@@ -77,16 +81,19 @@ def run_stage(run: Run, stage: str, launcher: Launcher, force: bool = False) -> 
     """
     with worker_lock(run), _full_disk_told(run.folder):
         remove_stale_locks(Git(run.folder))
+        _catch_up(run, stage, launcher)
         storage = storage_of(run)
         _refuse_behind_failed_gates(run, stage, storage)
         pending = read_pending(run.folder, stage)
         if pending is not None and pending.fingerprint == storage.fingerprint(stage):
-            return _continue(run, pending, launcher)
+            with leased(run, stage, lambda: stop_stage(run, stage, launcher)) as lease:
+                return _continue(run, pending, launcher, lease)
         settled = None if force else storage.settle(stage)
         if settled is None:
             if force:
                 storage.pull_inputs(stage)
-            return _launch(run, stage, launcher)
+            with leased(run, stage, lambda: stop_stage(run, stage, launcher)) as lease:
+                return _launch(run, stage, launcher, lease)
         return _keep_settled(run, stage, settled)
 
 
@@ -119,6 +126,13 @@ def storage_of(run: Run) -> Storage:
     return storage
 
 
+def forget_storage() -> None:
+    """Makes the next `storage_of` read DVC's files anew: the branch has moved."""
+    if getattr(_open, "key", (None, 0))[1] == os.getpid():
+        _open.storage.close()
+    _open.key = None, 0
+
+
 def _refuse_behind_failed_gates(run: Run, stage: str, storage: Storage) -> None:
     """What is restored needs open gates too: a waiver holds for one run only."""
     state = read_state(run.folder)
@@ -131,10 +145,23 @@ def _refuse_behind_failed_gates(run: Run, stage: str, storage: Storage) -> None:
     refuse_behind(reports, waivers, run_id=run.id, wanted=f"{stage} of {run.recipe}")
 
 
-def _continue(run: Run, pending: Pending, launcher: Launcher) -> StageState:
+def _catch_up(run: Run, stage: str, launcher: Launcher) -> None:
+    """Takes over what other hosts have finished; a job of ours that one of them outran is ended."""
+    changed = catch_up(run)
+    if not changed:
+        return
+    forget_storage()
+    if stage in changed and read_pending(run.folder, stage) is not None:
+        stop_stage(run, stage, launcher)
+        clear_pending(run.folder, stage)
+    for name in changed:
+        storage_of(run).remove_output(name)
+
+
+def _continue(run: Run, pending: Pending, launcher: Launcher, lease: Lease) -> StageState:
     report = _finished_output(run, pending.stage)
     if report is None:
-        return _launch_again(run, pending, launcher)
+        return _launch_again(run, pending, launcher, lease)
     logger.info("Stage %s of %s had ended; keeping its result", pending.stage, run.name)
     record = read_state(run.folder).get(pending.stage)
     _keep(run, pending.stage, report, record.seconds if record else 0.0)
@@ -148,17 +175,16 @@ def _finished_output(run: Run, stage: str) -> StageReport | None:
         return None
 
 
-def _launch(run: Run, stage: str, launcher: Launcher) -> StageState:
+def _launch(run: Run, stage: str, launcher: Launcher, lease: Lease) -> StageState:
     storage = storage_of(run)
     fingerprint = storage.fingerprint(stage)
     storage.remove_output(stage)
     attempt = next_attempt(run.folder, stage)
-    return _launch_again(
-        run, Pending(stage=stage, attempt=attempt - 1, fingerprint=fingerprint), launcher
-    )
+    before = Pending(stage=stage, attempt=attempt - 1, fingerprint=fingerprint)
+    return _launch_again(run, before, launcher, lease)
 
 
-def _launch_again(run: Run, before: Pending, launcher: Launcher) -> StageState:
+def _launch_again(run: Run, before: Pending, launcher: Launcher, lease: Lease) -> StageState:
     stage, attempt = before.stage, before.attempt + 1
     note = Pending(stage=stage, attempt=attempt, fingerprint=before.fingerprint)
     write_pending(run.folder, note)
@@ -173,6 +199,7 @@ def _launch_again(run: Run, before: Pending, launcher: Launcher) -> StageState:
         raise failure(
             stage_launch.plan_stage(run.folder, run.recipe, stage, attempt=attempt), result
         )
+    lease.refuse_if_lost()
     report = read_report(run.output(stage))
     _keep(run, stage, report, result.seconds)
     return "executed"

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from voxmill.pipeline.report import REPORT_FILE
-from voxmill.runs.git import Git, commit_all
+from voxmill.runs.catching_up import catch_up
+from voxmill.runs.git import Git, GitFailed, commit_all
 from voxmill.runs.memory import merge_into_main
 from voxmill.runs.opening import push_branch
 from voxmill.runs.project import Project
@@ -18,6 +19,9 @@ from voxmill.runs.state import STATE_FILE, read_state
 from voxmill.runs.storage import Storage
 
 logger = logging.getLogger(__name__)
+
+_TRIES = 5
+_MOVED = ("non-fast-forward", "fetch first", "cannot lock ref", "failed to update ref")
 
 
 def commit_stage(run: Run, stage: str, output: Path) -> str | None:
@@ -37,7 +41,7 @@ def publish(run: Run, storage: Storage) -> None:
         OriginUnreachable: The origin does not answer.
     """
     _push_data(run, storage)
-    push_branch(run)
+    _push_branch(run, storage)
     merge = merge_into_main(Project.of_clone(run.folder), run)
     if merge.problem:
         logger.warning("%s", merge.problem)
@@ -71,6 +75,19 @@ def _push_data(run: Run, storage: Storage) -> None:
     new = [name for name, value in now.items() if pushed.get(name) != value]
     if new:
         storage.push(new)
+
+
+def _push_branch(run: Run, storage: Storage) -> None:
+    """Pushes the branch; where another host pushed meanwhile, merges with what it pushed."""
+    for attempt in range(_TRIES):
+        try:
+            return push_branch(run)
+        except GitFailed as error:
+            if attempt == _TRIES - 1 or not any(word in error.stderr for word in _MOVED):
+                raise
+        for stage in catch_up(run):
+            storage.remove_output(stage)
+    return None
 
 
 def _origin_ref(run: Run) -> str:
