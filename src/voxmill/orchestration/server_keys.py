@@ -14,7 +14,8 @@ from voxmill.errors import UsageError
 
 KEYS_FILE = "keys.json"
 LOGINS_FILE = "passwords.json"
-_KEY_BYTES = 32  # what Fernet takes; as good for the others
+_FERNET_BYTES = 32  # Fernet takes no other length
+_SIGNING_BYTES = 64  # as long as the SHA-512 that signs (RFC 7518, section 3.2)
 _PASSWORD_BYTES = 12
 
 
@@ -38,7 +39,9 @@ def keep_keys(home: Path) -> Keys:
     """
     path = home / KEYS_FILE
     if not path.exists():
-        made = Keys(fernet=_key(), token=_key(), session=_key())
+        made = Keys(
+            fernet=_key(_FERNET_BYTES), token=_key(_SIGNING_BYTES), session=_key(_SIGNING_BYTES)
+        )
         _write_private(path, json.dumps(asdict(made), indent=1) + "\n")
     return Keys(**_read(path))
 
@@ -59,8 +62,8 @@ def keep_passwords(home: Path, users: Iterable[str]) -> dict[str, str]:
     return {**kept, **made}
 
 
-def _key() -> str:
-    return base64.urlsafe_b64encode(secrets.token_bytes(_KEY_BYTES)).decode()
+def _key(count: int) -> str:
+    return base64.urlsafe_b64encode(secrets.token_bytes(count)).decode()
 
 
 def _read(path: Path) -> dict[str, str]:
