@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
+import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -41,24 +41,33 @@ def exporter(
 ) -> None:
     """Serves the metrics of all runs for Prometheus; ends at Ctrl-C or SIGTERM."""
     from voxmill.exporting.http_server import METRICS_PATH, serving
-    from voxmill.exporting.statsd_listener import listening
     from voxmill.runs.project import Project
 
-    project = Project.find(Path.cwd(), os.environ)
-    made = _build(project, retention_hours)
-    ending = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: ending.set())
-    with ExitStack() as stack:
-        if statsd_port:
-            stack.enter_context(listening(made.bridge.take, host=host, port=statsd_port))
-        made.start(refresh_seconds=refresh_seconds, release_seconds=release_seconds)
-        stack.callback(made.stop)
-        taken = stack.enter_context(serving(made.answer, host=host, port=port))
-        typer.echo(f"Runs of {project.runs}: http://{host}:{taken}{METRICS_PATH}")
-        if statsd_port:
-            typer.echo(f"Airflow's StatsD: {host}:{statsd_port} (UDP)")
-        ending.wait()
+    # A handler that wakes a waiting thread could find that thread holding the lock it needs.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        project = Project.find(Path.cwd(), os.environ)
+        made = _build(project, retention_hours)
+        with ExitStack() as stack:
+            said = _heard(stack, made, host, statsd_port)
+            made.start(refresh_seconds=refresh_seconds, release_seconds=release_seconds)
+            stack.callback(made.stop)
+            taken = stack.enter_context(serving(made.answer, host=host, port=port))
+            typer.echo(f"Runs of {project.runs}: http://{host}:{taken}{METRICS_PATH}")
+            typer.echo(said)
+            while True:
+                time.sleep(1.0)  # a signal just before `signal.pause` would be slept over
+    except KeyboardInterrupt:
+        return
+
+
+def _heard(stack: ExitStack, made: Exporter, host: str, port: int) -> str:
+    from voxmill.exporting.statsd_listener import listening
+
+    if not port:
+        return "Airflow's StatsD: not listened to"
+    taken = stack.enter_context(listening(made.bridge.take, host=host, port=port))
+    return f"Airflow's StatsD: {host}:{taken} (UDP)"
 
 
 def _build(project: Project, retention_hours: float) -> Exporter:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from voxmill.exporting.samples import Sample
 from voxmill.observability.catalogue import allowed_values
-from voxmill.observability.metric import Metric
+from voxmill.observability.metric import NAMED, Metric
 from voxmill.observability.metrics.foreign import (
     AIRFLOW_COUNTERS,
     AIRFLOW_GAUGES,
@@ -173,7 +173,7 @@ def _labels(metric: Metric, tags: Mapping[str, str]) -> tuple[str, ...] | None:
     for label in metric.labels:
         value = re.sub(r"[^A-Za-z0-9_.-]", "_", tags.get(label, ""))
         allowed = allowed_values(metric.name, label)
-        if not value or (allowed is not None and value not in allowed):
+        if not (NAMED.fullmatch(value) if allowed is None else value in allowed):
             return None
         values.append(value)
     return tuple(values)

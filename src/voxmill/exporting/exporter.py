@@ -53,7 +53,8 @@ class Exporter:
     bridge: AirflowBridge = field(default_factory=AirflowBridge)
     recipes: Sequence[str] = ()
     _read: list[Sample] = field(default_factory=list)
-    _released: list[ReleaseView] = field(default_factory=list)
+    _told: tuple[frozenset[str], list[ReleaseView]] = field(default=(frozenset(), []))
+    """The registry's commits with a version, and its versions: both of one asking."""
     _text: bytes = b""
     _answer_seconds: float = 0.0
     _stopping: threading.Event = field(default_factory=threading.Event)
@@ -82,6 +83,7 @@ class Exporter:
         from prometheus_client import generate_latest
 
         started = time.perf_counter()
+        self.fleet.released, versions = self._told
         views = self.fleet.look()
         recipes = self.fleet.recipes()
         self.bridge.expect_dags({*self.recipes, *recipes})
@@ -89,7 +91,7 @@ class Exporter:
         for view in views:
             samples += run_samples(view, recipes[view.recipe].usual_seconds)
         samples += self._machine(views)
-        for version in self._released:
+        for version in versions:
             samples += release_samples(version)
         samples.append(Sample("voxmill_exporter_runs", (), float(len(views))))
         seconds = time.perf_counter() - started
@@ -105,7 +107,7 @@ class Exporter:
         names = sorted({*self.recipes, *recipes})
         try:
             self.releases.refresh()
-            self.fleet.released = self.releases.released_commits(names)
+            commits = self.releases.released_commits(names)
             views: list[ReleaseView] = []
             for name in names:
                 known = recipes.get(name)
@@ -113,7 +115,7 @@ class Exporter:
         except Exception as error:  # noqa: BLE001  # an origin that is away must not end the rest
             self.faults.note("registry", "the origin's tags", error)
             return
-        self._released = views
+        self._told = (commits, views)
 
     def answer(self) -> bytes:
         """The text of the last reading, and what the exporter and Airflow say at this moment."""

@@ -16,7 +16,7 @@ Scope = Literal["journal", "run", "recipe", "release", "host", "exporter", "fore
 """
 Type = Literal["gauge", "counter", "summary"]
 
-NAMED = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+NAMED = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 """A label value that a recipe, a registry or a machine declares: a name, never a path or a text."""
 
 _ADDED: Mapping[str, tuple[str, ...]] = {
