@@ -9,6 +9,7 @@ from voxmill.cli import (
     demo,
     doctor,
     exporter,
+    forward,
     grafana,
     graph,
     launch,
@@ -26,7 +27,20 @@ from voxmill.cli import (
 
 def register(app: typer.Typer) -> None:
     """Adds every command to the app."""
-    office = (run, show, release, sync, airflow, trigger, launch, graph, grafana, doctor, demo)
-    watchers = (exporter, monitoring, watch)
+    office = (
+        run,
+        show,
+        release,
+        sync,
+        airflow,
+        trigger,
+        launch,
+        graph,
+        grafana,
+        forward,
+        doctor,
+        demo,
+    )
+    watchers = (exporter, monitoring, watch, forward)
     for command in (*office, *watchers, recipe, stage):
         command.register(app)

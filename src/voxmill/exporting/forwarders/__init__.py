@@ -1,0 +1,1 @@
+"""Journals to the tools of others, one file each; none of them runs inside a job."""
