@@ -13,7 +13,7 @@ export PIP_NO_BINARY := urllib3-future
 # A folder of wheels, where pip is set up to use one (a CPU build of torch, say); uv must be told.
 LINKS = $$($(BIN)/python -m pip config get global.find-links 2>/dev/null || true)
 
-.PHONY: help setup demo airflow test proof check images graph dashboards lock format clean
+.PHONY: help setup demo airflow monitoring test proof check images graph dashboards lock format clean
 
 help:  ## what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -38,12 +38,15 @@ demo: setup  ## from nothing to a released `digits` model, through the Airflow D
 airflow: setup  ## Airflow for this checkout on loopback, every DAG ready to trigger: make airflow [PORT=8080]
 	@voxmill airflow $(if $(PORT),--port $(PORT))
 
+monitoring: setup  ## Prometheus, Alertmanager and the exporter on loopback: make monitoring [WEBHOOK=file with a URL]
+	@voxmill monitoring $(if $(WEBHOOK),--webhook-file $(WEBHOOK))
+
 test: setup  ## every quick test
 	python -m pytest
 
 proof: setup  ## slow, real proofs of one area: make proof AREA=digits
 	@test -n "$(AREA)" || { echo "Say which area: make proof AREA=NAME; there are: $$(ls tests/proofs | grep -E '^test_' | sed -E 's/test_(.*)\.py/\1/' | tr '\n' ' ')"; exit 64; }
-	python -m pytest tests/proofs/test_$(AREA).py
+	python -m pytest tests/proofs/test_$(AREA)*.py
 
 check: setup  ## format, lint, types, layers, fresh graph, secrets
 	ruff format --check .
