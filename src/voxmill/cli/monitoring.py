@@ -22,6 +22,9 @@ def monitoring(
         typer.Option(help="File with the URL that alerts are sent to; without: only shown."),
     ] = None,
     exporter_port: Annotated[int, typer.Option(min=1, max=65535)] = 9345,
+    statsd_port: Annotated[
+        int, typer.Option(min=0, max=65535, help="UDP port for Airflow's metrics; 0: none.")
+    ] = 9125,
     prometheus_port: Annotated[int, typer.Option(min=1, max=65535)] = 9090,
     alertmanager_port: Annotated[int, typer.Option(min=1, max=65535)] = 9093,
 ) -> None:
@@ -34,7 +37,7 @@ def monitoring(
     options = MonitorOptions(
         configuration=project.root / "monitoring",
         state=project.home / "monitoring",
-        exporter_command=exporter_command(exporter_port),
+        exporter_command=exporter_command(exporter_port, statsd_port),
         exporter_folder=project.root,
         ports=Ports(
             exporter=exporter_port, prometheus=prometheus_port, alertmanager=alertmanager_port

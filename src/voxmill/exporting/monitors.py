@@ -188,6 +188,7 @@ def _answers(url: str) -> bool:
         return False
 
 
-def exporter_command(port: int) -> list[str]:
-    """The exporter of this installation."""
-    return [sys.executable, "-m", "voxmill.cli.main", "exporter", "--port", str(port)]
+def exporter_command(port: int, statsd_port: int) -> list[str]:
+    """Starts the exporter of this installation; port 0 for StatsD: none."""
+    command = [sys.executable, "-m", "voxmill.cli.main", "exporter"]
+    return [*command, "--port", str(port), "--statsd-port", str(statsd_port)]
