@@ -16,7 +16,7 @@ LONGEST_FILE = 400
 FORBIDDEN_NAMES = {"utils", "util", "common", "helpers", "helper", "core", "misc", "manager"}
 HEAVY = ("torch", "transformers", "numpy", "onnxruntime", "accelerate", "dvc", "airflow", "gto")
 HEAVY += ("soundfile", "tokenizers", "jiwer", "scipy", "pandas", "ruamel")
-HEAVY += ("grafana_client", "grafana_foundation_sdk", "niquests")
+HEAVY += ("grafana_client", "grafana_foundation_sdk", "niquests", "tensorboardX", "wandb")
 
 
 def module_id(path: Path) -> str:
