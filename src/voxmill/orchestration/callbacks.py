@@ -124,4 +124,5 @@ def _links(instance: Any, name: str) -> tuple[tuple[str, str], ...]:
 def _failed_before(instance: Any) -> bool:
     """Whether the DAG run before this one failed as well."""
     previous = instance.get_previous_dagrun()
-    return previous is not None and str(previous.state) == "failed"
+    # The enum is a str, but its str() is not its value.
+    return previous is not None and previous.state == "failed"

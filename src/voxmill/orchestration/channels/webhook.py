@@ -28,7 +28,7 @@ class WebhookChannel:
     name = "webhook"
 
     def __init__(self, url: str) -> None:
-        if urlsplit(url).scheme not in {"http", "https"}:
+        if not _is_web_address(url):
             raise ChannelFailed(f"{URL_VARIABLE} is no http or https URL")
         self._url = url
 
@@ -47,6 +47,13 @@ class WebhookChannel:
             raise ChannelFailed(f"the server answered {error.code}") from None
         except (OSError, HTTPException, ValueError) as error:
             raise ChannelFailed(f"the server cannot be reached ({_kind(error)})") from None
+
+
+def _is_web_address(url: str) -> bool:
+    try:
+        return urlsplit(url).scheme in {"http", "https"}
+    except ValueError:
+        return False
 
 
 def _kind(error: Exception) -> str:
