@@ -22,9 +22,6 @@ from voxmill.exporting.forwarders.forwarding import forward
 from voxmill.observability.curves import JournalLine
 from voxmill.runs.run import Run
 
-sys.path.insert(0, str(Path(__file__).parent))
-from event_files import leveldb_records, tf_records
-
 LOSS, WER = "voxmill_train_loss", "voxmill_wer_ratio"
 
 
