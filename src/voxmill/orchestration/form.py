@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from airflow.sdk import Param
 from pydantic import JsonValue
+
+from voxmill.orchestration.field_param import Param
 
 ALLOW_DIRTY = "run.allow_dirty"
 """The one field that is not the recipe's."""
@@ -63,6 +64,7 @@ def _param(schema: Mapping[str, Any], section: str) -> Param:
     value = schema.get("default")
     if value is None:  # a field without a value must not make the form refuse to start
         rules = _nullable(rules)
+    rules = {**rules, **_drawn(rules)}
     return Param(value, description=schema.get("description"), **{**rules, "section": section})
 
 
@@ -80,3 +82,16 @@ def _nullable(rules: Mapping[str, Any]) -> dict[str, Any]:
         return dict(rules)
     choices = {"enum": [*rules["enum"], None]} if "enum" in rules else {}
     return {**rules, "type": [*kinds, "null"], **choices}
+
+
+def _drawn(rules: Mapping[str, Any]) -> dict[str, Any]:
+    """What only Airflow's form reads: a list of choices is a choice of several, and null a word.
+
+    Without it the form draws a list of choices as free text, and null as "null".
+    """
+    choices = rules.get("items", {}).get("enum")
+    if choices:
+        return {"examples": list(choices)}
+    if None in rules.get("enum", ()):
+        return {"values_display": {"null": "not set"}}
+    return {}

@@ -71,7 +71,8 @@ class RunTask(BaseOperator):  # type: ignore[misc]
         """Makes every line that the task logs from here on say which run it belongs to."""
         if self.names_run_in_log:
             log_as(recipe=self.recipe, run=context["run_id"], stage=self.task_id)
-        offer_links(self, context["ti"])
+        if self.operator_extra_links:
+            offer_links(self, context["ti"])
 
     def on_kill(self) -> None:
         """Asks the running stage to save and leave; it has its `grace_seconds` for that.

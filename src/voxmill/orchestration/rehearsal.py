@@ -93,7 +93,8 @@ def rehearse(dag: DAG, conf: Mapping[str, JsonValue]) -> DagRunEnd:
     _set_levels()
     listener = _Listener()
     for task in dag.tasks:
-        task.attended = False  # no server shows a question, so nobody is asked any
+        task.attended = False  # no server shows questions, nor links
+        task.operator_extra_links = ()
         task.names_run_in_log = False  # there is one run, and a person reads the lines
         task.on_failure_callback = [listener.failed]
         task.on_success_callback = [listener.succeeded]

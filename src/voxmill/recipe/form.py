@@ -23,6 +23,11 @@ _JSON_LIMITS = {
     "max_length": "maxLength",
     "pattern": "pattern",
 }
+_LENGTHS = {
+    "array": {"minLength": "minItems", "maxLength": "maxItems"},
+    "object": {"minLength": "minProperties", "maxLength": "maxProperties"},
+}
+"""JSON schema ignores the length of a text where there is no text."""
 
 
 def form_schema(recipe: Recipe) -> list[dict[str, Any]]:
@@ -100,8 +105,12 @@ def _type_schema(field: FieldType) -> dict[str, Any]:
     if inner is None or inner.sections:
         return {"type": _JSON_TYPES.get(field.annotation, "object")} | limits
     if get_origin(field.annotation) is list:
-        return {"type": "array", "items": _type_schema(inner)} | limits
-    return {"type": "object", "additionalProperties": _type_schema(inner)} | limits
+        return {"type": "array", "items": _type_schema(inner)} | _of(limits, "array")
+    return {"type": "object", "additionalProperties": _type_schema(inner)} | _of(limits, "object")
+
+
+def _of(limits: dict[str, Any], kind: str) -> dict[str, Any]:
+    return {_LENGTHS[kind].get(name, name): value for name, value in limits.items()}
 
 
 def _description(path: KeyPath, values: dict[str, Any]) -> str:

@@ -75,3 +75,19 @@ def test_what_equals_the_recipe_is_no_override():
 def test_an_unknown_field_stays_in_for_the_run_to_refuse():
     """Rule: a misspelt override is an error of the run, not a silence of the form."""
     assert chosen({"train.sede": None}, defaults(FORM)) == {"train.sede": None}
+
+
+def test_a_list_of_choices_is_drawn_as_a_choice_of_several():
+    """Rule: Airflow's form takes the choices of a list from `examples`, else it draws free text."""
+    items = {"type": "string", "enum": ["hf", "onnx-fp32"]}
+    schema = {"type": "array", "items": items, "default": ["hf"]}
+    field = {"key": "evaluate.artefacts", "section": "evaluate", "schema": schema}
+    param = params([field])["evaluate.artefacts"]
+    assert param.schema["examples"] == ["hf", "onnx-fp32"]
+    assert param.resolve(["onnx-fp32"]) == ["onnx-fp32"]
+
+
+def test_null_among_choices_has_a_word():
+    """Rule: nobody has to know what "null" means."""
+    decoder = params(FORM)["evaluate.decoder"]
+    assert decoder.schema["values_display"] == {"null": "not set"}

@@ -98,3 +98,10 @@ def test_the_effective_values_read_back_as_the_recipe(digits: Recipe, tmp_path: 
     again = tmp_path / "digits.yaml"
     again.write_text(format_document(values), encoding="utf-8")
     assert read_recipe(again) == digits
+
+
+def test_an_empty_list_is_refused_where_the_recipe_refuses_it(digits: Recipe) -> None:
+    """The length of a list is its items'; JSON schema's length of a text would let it pass."""
+    speeds = entry(digits, "train.augment.speed")
+    assert speeds["minItems"] == 1
+    assert not Draft202012Validator(speeds).is_valid([])
