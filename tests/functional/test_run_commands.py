@@ -69,6 +69,8 @@ def test_release_waits_for_its_waiver_and_rollback_knows_its_versions(say) -> No
     assert say("waive", "one", "evaluate.nonsense", "--why", "x")[0] == 64
     assert say("waive", "one", "evaluate.quality", "--why", "a toy")[0] == 0
     assert "waived" in say("show", "one")[1]
+    code, said = say("release", "one", "--dry-run")
+    assert (code, "would become digits@v0.1.0" in said, "a toy" in said) == (0, True, True)
     code, said = say("release", "one")
     assert code == 0
     assert "is digits@v0.1.0" in said

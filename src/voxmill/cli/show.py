@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +13,7 @@ import typer
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from voxmill.orchestration.figures import ArtefactFigures
     from voxmill.runs.run import Run
 
 _COLOURS = {"failed": "red", "passed": "green", "running": "cyan", "finished": "green"}
@@ -74,16 +76,20 @@ def show(name: Annotated[str, typer.Argument(metavar="RUN", help="ID, or RECIPE/
 
 def figures_table(run: Run) -> Table | None:
     """What the packaged artefacts reached on the test sets; None before they were measured."""
-    from rich.table import Table
-
     from voxmill.errors import DataError
     from voxmill.orchestration.figures import read_figures
 
     try:
-        figures = read_figures(run.output("evaluate"))
+        return artefacts_table(read_figures(run.output("evaluate")), "Packaged artefacts")
     except DataError:
         return None
-    table = Table(title="Packaged artefacts", title_justify="left", box=None)
+
+
+def artefacts_table(figures: Sequence[ArtefactFigures], title: str) -> Table:
+    """What packaged artefacts reached on the test sets."""
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", box=None)
     for heading in ("test set", "artefact"):
         table.add_column(heading)
     for heading in ("WER", "95 %", "CER", "RTF", "size"):
