@@ -58,6 +58,7 @@ class WatchedFile(Generic[T]):
     faults: Faults
     _mark: tuple[int, int, int] | None = None
     _value: T | None = None
+    _fault: Exception | None = None
 
     def value(self) -> T | None:
         """The newest good content; None where the file is not there, or never was good."""
@@ -65,10 +66,12 @@ class WatchedFile(Generic[T]):
             stat = self.path.stat()
             mark = (stat.st_ino, stat.st_size, stat.st_mtime_ns)
             if mark != self._mark:
-                self._mark = mark
+                self._mark, self._fault = mark, None
                 self._value = self.parse(self.path.read_bytes())
         except (FileNotFoundError, NotADirectoryError):
-            self._mark = self._value = None
+            self._mark = self._value = self._fault = None
         except Exception as error:  # noqa: BLE001  # whatever a foreign file holds, the others are served
-            self.faults.note(self.reason, self.path, error)
+            self._fault = error
+        if self._fault is not None:  # counted at each look, so that what lasts is told from a slip
+            self.faults.note(self.reason, self.path, self._fault)
         return self._value
