@@ -89,11 +89,13 @@ def grow(journals: list[Path], ending: threading.Event) -> None:
 
 
 def serve(home: Path) -> None:
+    from voxmill.cli.exporter import SWITCH_SECONDS
     from voxmill.exporting.exporter import Exporter
     from voxmill.exporting.fleet import Fleet
     from voxmill.exporting.gpus import NvmlProbe
     from voxmill.exporting.http_server import serving
 
+    sys.setswitchinterval(SWITCH_SECONDS)
     fleet = Fleet(runs=home / "runs", retention_seconds=86_400)
     exporter = Exporter(fleet=fleet, gpus=NvmlProbe(), places={"home": home})
     started = time.perf_counter()

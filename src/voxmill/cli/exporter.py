@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 PORT = 9345
 STATSD_PORT = 9125
 RETENTION_HOURS = 24.0
+SWITCH_SECONDS = 0.001
+"""How long a reading may keep an answer waiting before Python lets the other thread run."""
 
 
 def register(app: typer.Typer) -> None:
@@ -43,6 +46,7 @@ def exporter(
     from voxmill.exporting.http_server import METRICS_PATH, serving
     from voxmill.runs.project import Project
 
+    sys.setswitchinterval(SWITCH_SECONDS)
     # A handler that wakes a waiting thread could find that thread holding the lock it needs.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

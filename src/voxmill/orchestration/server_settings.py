@@ -115,12 +115,7 @@ def _sensible(cores: int) -> dict[str, str]:
 
 def _fixed(options: ServerOptions, keys: Keys) -> dict[str, str]:
     identity = airflow_home.settings(options.home, project=options.project)
-    host, _, port = options.statsd.rpartition(":")
-    statsd = {
-        "AIRFLOW__METRICS__STATSD_ON": "True",
-        "AIRFLOW__METRICS__STATSD_HOST": host,
-        "AIRFLOW__METRICS__STATSD_PORT": port,
-    }
+    statsd = _told_metrics(options.statsd) if options.statsd else {}
     database = {
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": options.database,
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC": options.database,
@@ -128,7 +123,7 @@ def _fixed(options: ServerOptions, keys: Keys) -> dict[str, str]:
     return {
         **{name: identity[name] for name in airflow_home.IDENTITY},
         **(database if options.database else {}),
-        **(statsd if options.statsd else {}),
+        **statsd,
         "AIRFLOW__API__HOST": HOST,
         "AIRFLOW__API__PORT": str(options.port),
         "AIRFLOW__API__BASE_URL": options.url,
@@ -189,3 +184,10 @@ def _statsd(address: str) -> str:
             f"{STATSD_VARIABLE}={address}: expected host:port, such as localhost:9125."
         )
     return address
+
+
+def _told_metrics(address: str) -> dict[str, str]:
+    from voxmill.exporting.airflow_bridge import airflow_settings
+
+    host, _, port = address.rpartition(":")
+    return airflow_settings(int(port), host)
