@@ -24,6 +24,7 @@ from voxmill.observability.labels import ARTEFACTS
 
 VALUES = {
     "recipe": "digits",
+    "recipes": "digits",
     "run": "now",
     "split": "test",
     "artefact": "onnx-fp32",

@@ -10,8 +10,11 @@ RUN = 'recipe="$recipe",run="$run"'
 """Selects the run that is looked at."""
 RECIPE = 'recipe="$recipe"'
 """Selects all runs of the recipe that is looked at."""
-RECIPES = 'recipe=~"$recipe"'
-"""Selects the runs of the recipes that are looked at."""
+RECIPES = 'recipe=~"$recipes"'
+"""Selects the runs of the recipes that are looked at.
+
+Another variable than `recipe`: links carry variables along, and "all" is no recipe elsewhere.
+"""
 
 
 def encoded(metric: str, selector: str, codes: Mapping[str, int], *by: str) -> str:

@@ -38,7 +38,7 @@ def frame() -> Frame:
         title="Fleet",
         description="All recipes and runs: what goes on, what waits, what it costs.",
         variables=(
-            choice("recipe", "Recipes", "label_values(voxmill_recipe_runs, recipe)", several=True),
+            choice("recipes", "Recipes", "label_values(voxmill_recipe_runs, recipe)", several=True),
             text_box("price", "Price of a GPU-hour", "2.50"),
         ),
         links=(places.airflow(),),

@@ -20,6 +20,8 @@ AIRFLOW_URL = "http://localhost:8080"
 RUNBOOK_URL = f"{AIRFLOW_URL}/voxmill/runbook"
 """Where `monitoring/runbook.md` can be read, unless `VOXMILL_RUNBOOK_URL` says otherwise."""
 _SCHEMA_VERSION = 41  # of Grafana 11.6
+_LABEL_VALUES = 1  # how Grafana's editor of Prometheus variables calls `label_values(…)`
+_EDITORS_NAME = "PrometheusVariableQueryEditor-VariableQuery"
 _INTERVALS_OWN = frozenset({"auto", "auto_count", "auto_min"})
 
 
@@ -124,7 +126,7 @@ def choice(
         build.QueryVariable(name)
         .label(label)
         .datasource(DATASOURCE)
-        .query({"query": query, "refId": f"variable-{name}"})
+        .query({"qryType": _LABEL_VALUES, "query": query, "refId": _EDITORS_NAME})
         .refresh(model.VariableRefresh.ON_TIME_RANGE_CHANGED)
         .sort(order)
         .multi(several)

@@ -36,6 +36,7 @@ PROMETHEUS_ANNOTATION = {
 """Fields that the Prometheus datasource adds to annotations; the schema knows no datasource's."""
 VALUES = {
     "recipe": "digits",
+    "recipes": "digits",
     "run": "r1",
     "split": "test",
     "artefact": "onnx-fp32",
@@ -250,6 +251,15 @@ def test_dashboards_lead_to_each_other_and_carry_the_choice_along(name: str) -> 
     assert links["dashboards"]["keepTime"]
     assert read(name)["tags"] == ["voxmill"]
     assert len(read(name)["uid"]) <= 40  # Grafana refuses longer ones
+
+
+def test_a_variable_that_is_carried_along_means_the_same_everywhere() -> None:
+    """What is "all" in one dashboard would be an unknown recipe in the next."""
+    kinds: dict[str, set[bool]] = {}
+    for name in NAMES:
+        for variable in variables(read(name)):
+            kinds.setdefault(variable["name"], set()).add(bool(variable.get("multi")))
+    assert {name: each for name, each in kinds.items() if len(each) > 1} == {}
 
 
 def test_ten_seconds_on_training_answer_the_four_questions() -> None:
