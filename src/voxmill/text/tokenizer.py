@@ -1,4 +1,4 @@
-"""Vocabularies of characters or BPE pieces, as folders that transformers reads too.
+"""Vocabularies of characters, BPE pieces or whole words, as folders that transformers reads too.
 
 Id 0 is `<pad>`, which is also CTC's blank; id 1 is `<unk>`. A space is written as `▁`, so that
 every token is visible. Reading a folder needs only `tokenizers`, no torch and no transformers.
@@ -113,6 +113,24 @@ def train_bpe(texts: Sequence[str], size: int) -> TextTokenizer:
     return _finished(tokenizer, prepend="always")
 
 
+def train_words(texts: Iterable[str]) -> TextTokenizer:
+    """A tokenizer with one token for each word that the texts have, for commands and digits.
+
+    A word that the texts lack can neither be labelled nor recognised.
+
+    Raises:
+        DataError: The texts hold no word at all.
+    """
+    words = sorted({word for text in texts for word in text.split()})
+    if not words:
+        raise DataError("Tokenizer: the training transcripts hold no word. Check the source.")
+    tokens = [BLANK, UNKNOWN, *(SPACE + word for word in words)]
+    vocabulary = {token: i for i, token in enumerate(tokens)}
+    return _finished(
+        Tokenizer(models.WordLevel(vocab=vocabulary, unk_token=UNKNOWN)), prepend="always"
+    )
+
+
 def write_folder(tokenizer: TextTokenizer, folder: Path) -> None:
     """Writes a folder that `transformers.ParakeetTokenizer` loads (which collapses for CTC)."""
     from transformers import ParakeetTokenizer
@@ -144,8 +162,9 @@ def unknown_share(tokenizer: TextTokenizer, texts: Iterable[str]) -> float:
 
 
 def _finished(tokenizer: Any, *, prepend: str) -> TextTokenizer:
-    # BPE marks each word's start, so that a word is the same tokens wherever it stands; characters
-    # mark only the space between words, so that CTC has no label to place before the first sound.
+    # BPE and words mark each word's start, so that a word is the same tokens wherever it stands;
+    # characters mark only the space between words, so that CTC has no label to place before the
+    # first sound.
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme=prepend)
     tokenizer.decoder = decoders.Metaspace(prepend_scheme=prepend)
     return TextTokenizer(tokenizer)

@@ -92,12 +92,13 @@ def test_labels_say_the_text_also_when_strung_together(corpus) -> None:
             assert tuple(labels[:count].tolist()) == tokenizer.encode(text)
 
 
-def test_bpe_labels_need_no_separator(tmp_path) -> None:
-    """BPE marks each word's start, so joined labels are those of the joined text."""
-    bpe = MODEL.model_copy(update={"vocabulary": VocabularyConfig(kind="bpe", size=12)})
-    utterances = write_prepared(tmp_path, model=bpe)
+@pytest.mark.parametrize("kind", ["bpe", "word"])
+def test_bpe_and_word_labels_need_no_separator(tmp_path, kind) -> None:
+    """Both mark each word's start, so joined labels are those of the joined text."""
+    marked = MODEL.model_copy(update={"vocabulary": VocabularyConfig(kind=kind, size=12)})
+    utterances = write_prepared(tmp_path, model=marked)
     kit = training_kit(
-        prepared=tmp_path, utterances=utterances, model=bpe,
+        prepared=tmp_path, utterances=utterances, model=marked,
         train=config(augment=AugmentConfig(concatenate=3)), stop=lambda: False,
     )  # fmt: skip
     tokenizer = TextTokenizer.from_folder(tmp_path / "tokenizer")

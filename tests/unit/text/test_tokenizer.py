@@ -14,6 +14,7 @@ from voxmill.text.tokenizer import (
     round_trip_failures,
     train_bpe,
     train_characters,
+    train_words,
     unknown_share,
     write_folder,
 )
@@ -54,6 +55,27 @@ def _possible(extra: list[str]) -> int:
     raise AssertionError("10000 tokens out of three sentences")
 
 
+@given(st.lists(texts, min_size=1, max_size=6))
+@settings(max_examples=40, deadline=None)
+def test_any_text_of_known_words_comes_back_word_by_word(corpus: list[str]) -> None:
+    """Each word is one token, wherever it stands."""
+    tokenizer = train_words(corpus)
+    assert round_trip_failures(tokenizer, corpus) == []
+    assert unknown_share(tokenizer, corpus) == 0
+    for text in corpus:
+        assert len(tokenizer.encode(text)) == len(text.split())
+    assert tokenizer.size == 2 + len({word for text in corpus for word in text.split()})
+
+
+def test_an_unknown_word_is_unknown_as_a_whole() -> None:
+    """Not even its known beginning is written."""
+    tokenizer = train_words(["seven six"])
+    assert tokenizer.encode("six seventeen") == (tokenizer.encode("six")[0], UNKNOWN_ID)
+    assert unknown_share(tokenizer, ["six seventeen"]) > 0
+    with pytest.raises(DataError, match="hold no word"):
+        train_words(["", " "])
+
+
 def test_blank_is_zero_and_unknown_is_one() -> None:
     """CTC and transformers agree on the blank by its id."""
     tokenizer = train_characters(["ab"])
@@ -72,7 +94,11 @@ def test_the_folder_means_the_same_to_transformers(tmp_path) -> None:
     """ParakeetTokenizer encodes alike, and collapses repeats and blanks when it decodes."""
     from transformers import AutoTokenizer
 
-    for tokenizer in (train_characters(SENTENCES), train_bpe(SENTENCES, 50)):
+    for tokenizer in (
+        train_characters(SENTENCES),
+        train_bpe(SENTENCES, 50),
+        train_words(SENTENCES),
+    ):
         write_folder(tokenizer, tmp_path)
         theirs, ours = AutoTokenizer.from_pretrained(tmp_path), TextTokenizer.from_folder(tmp_path)
         assert type(theirs).__name__ == "ParakeetTokenizer"

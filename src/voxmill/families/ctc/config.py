@@ -58,10 +58,11 @@ class PretrainedEncoder(Section):
 class VocabularyConfig(Section):
     """What the model writes."""
 
-    kind: Literal["character", "bpe"] = "character"
-    """Whether tokens are letters or pieces of words."""
+    kind: Literal["character", "bpe", "word"] = "character"
+    """Whether tokens are letters, pieces of words or whole words; whole words are for a small
+    vocabulary of commands or digits: no other word can be written, nor one half of one."""
     size: int = Field(default=500, ge=8)
-    """Tokens of a BPE vocabulary, blank included; characters take what the text has."""
+    """Tokens of a BPE vocabulary, blank included; characters and words take what the text has."""
 
 
 class CtcModelConfig(Section):

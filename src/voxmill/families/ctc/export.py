@@ -131,7 +131,7 @@ class _PointwiseAsMatMul(nn.Module):
 def _summary(network: ParakeetForCTC, model: CtcModelConfig, *, tokens: int) -> str:
     sizes = conformer_of(model)
     millions = sum(p.numel() for p in network.parameters()) / 1e6
-    kind = "characters" if model.vocabulary.kind == "character" else "BPE pieces"
+    kind = {"character": "characters", "bpe": "BPE pieces", "word": "words"}[model.vocabulary.kind]
     return (
         f"A Fast Conformer with a CTC head, trained from scratch: {sizes.layers} layers of width "
         f"{sizes.d_model}, {millions:.2f} million parameters, {model.sample_rate_hz} Hz audio, "

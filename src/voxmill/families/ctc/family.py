@@ -12,7 +12,13 @@ from voxmill.errors import UsageError
 from voxmill.families.ctc.config import CtcModelConfig
 from voxmill.families.ctc.decode import decoder_named
 from voxmill.families.family import Artefact, Exportable, Recogniser, TrainingKit
-from voxmill.text.tokenizer import TextTokenizer, train_bpe, train_characters, write_folder
+from voxmill.text.tokenizer import (
+    TextTokenizer,
+    train_bpe,
+    train_characters,
+    train_words,
+    write_folder,
+)
 from voxmill.training.config import TrainConfig
 
 
@@ -23,7 +29,7 @@ class CtcFamily:
     version = 1
 
     def tokenizer(self, texts: Sequence[str], model: BaseModel, out: Path) -> None:
-        """Trains characters or BPE pieces and writes the folder.
+        """Trains characters, BPE pieces or words and writes the folder.
 
         Raises:
             DataError: The texts cannot carry the asked vocabulary.
@@ -31,6 +37,8 @@ class CtcFamily:
         vocabulary = _typed(model).vocabulary
         if vocabulary.kind == "bpe":
             trained = train_bpe(texts, vocabulary.size)
+        elif vocabulary.kind == "word":
+            trained = train_words(texts)
         else:
             trained = train_characters(texts)
         write_folder(trained, out)

@@ -88,7 +88,7 @@ def _speech(
     model: CtcModelConfig,
     tokenizer: TextTokenizer,
 ) -> Speech:
-    # BPE marks the start of each word by itself; characters write the space between two words.
+    # BPE and words mark the start of each word by themselves; characters write the space between.
     separator = tokenizer.encode(" ") if model.vocabulary.kind == "character" else ()
     return Speech(
         utterances=utterances,
