@@ -1,11 +1,12 @@
 """One Airflow DAG for each recipe of pipeline.json.
 
 Open, the stages as DVC has them, decide, approve, release. A stage behind which a gate is closed
-is the required action itself, see docs/decisions/0006-a-failed-gate-is-a-question.md.
+is the required action itself, see docs/decisions/0007-a-failed-gate-is-a-question.md.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import cache, partial
@@ -32,10 +33,12 @@ from voxmill.orchestration.dag_docs import (
 )
 from voxmill.orchestration.dag_settings import dag_settings, stage_settings, task_defaults
 from voxmill.orchestration.form import defaults, params
+from voxmill.orchestration.links import ORIGIN_VARIABLE, branch_page
 from voxmill.orchestration.operator import OpenRun, RunStage, RunTask
 from voxmill.orchestration.sync import sync_dags
 from voxmill.orchestration.worker import Worker
 
+OWNER = "voxmill"
 OPEN = "open"
 DECIDE = "decide"
 RETRIES = 2  # for what may pass by itself: a lock, a network, an out-of-memory kill
@@ -77,7 +80,13 @@ def _dag(recipe: str, entry: Mapping[str, Any], make_worker: Callable[[], Worker
         tags=["voxmill", entry["family"]],
         catchup=False,
         params=params(entry["form"]),
-        default_args={"retries": RETRIES, "retry_delay": RETRY_DELAY, **task_defaults()},
+        default_args={
+            "owner": OWNER,
+            "retries": RETRIES,
+            "retry_delay": RETRY_DELAY,
+            **task_defaults(),
+        },
+        owner_links=_owner_links(),
         **dag_settings(recipe, entry),
     )
     common = {
@@ -91,6 +100,12 @@ def _dag(recipe: str, entry: Mapping[str, Any], make_worker: Callable[[], Worker
     stages = {name: _stage_task(name, entry, common) for name in entry["stages"]}
     _connect(opening, stages, _ending(common), entry["stages"])
     return dag
+
+
+def _owner_links() -> dict[str, str]:
+    """Where the recipes are kept, if the git origin is a forge that shows them."""
+    page = branch_page(os.environ.get(ORIGIN_VARIABLE, ""), "main")
+    return {OWNER: page} if page else {}
 
 
 def _stage_task(name: str, entry: Mapping[str, Any], common: Mapping[str, Any]) -> RunStage:

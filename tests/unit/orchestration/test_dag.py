@@ -74,6 +74,39 @@ def test_a_person_reads_in_the_dag_what_each_stage_does():
     assert dag.tags == {"voxmill", "ctc"}
 
 
+def test_a_person_reads_a_stage_s_gate_with_its_limits():
+    """Rule: the limits of the recipe stand in the DAG's table and with the stage; open ones not."""
+
+    def gate(name, limit, **more):
+        return {
+            "key": f"train.gates.{name}",
+            "section": "train",
+            "schema": {"default": limit} | more,
+        }
+
+    form = [gate("wer", 0.05, description="Largest error."), gate("cer", None)]
+    dag = toy(form=form)
+    assert "| **train** | After ('prepare',) | wer 0.05 |" in dag.doc_md
+    assert "- `train.gates.wer` = 0.05: Largest error." in dag.task_dict["train"].doc_md
+    assert "cer" not in dag.doc_md + dag.task_dict["train"].doc_md
+
+
+def test_the_dag_says_how_to_start_waive_approve_and_go_back():
+    """Rule: nobody needs the code to answer the DAG; its commands are those of the terminal."""
+    doc = toy().doc_md
+    for words in ("voxmill trigger toy --set", "voxmill waive RUN CHECK --why", "**Approve**"):
+        assert words in doc
+    assert "voxmill rollback toy VERSION" in doc
+
+
+def test_the_owner_links_to_the_repository_where_it_can_be_looked_at(monkeypatch):
+    """Rule: a link is there if it leads somewhere."""
+    monkeypatch.delenv("VOXMILL_GIT", raising=False)
+    assert (toy().owner, toy().owner_links) == ("voxmill", {})
+    monkeypatch.setenv("VOXMILL_GIT", "git@github.com:team/voices.git")
+    assert toy().owner_links == {"voxmill": "https://github.com/team/voices/tree/main"}
+
+
 def test_each_recipe_has_its_dag():
     """Rule: a new recipe in pipeline.json is a new DAG."""
     two = snapshot()["recipes"] | {"other": snapshot()["recipes"]["toy"]}
