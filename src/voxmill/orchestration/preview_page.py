@@ -32,8 +32,12 @@ def preview_page(recipe: str, preview: ReleasePreview) -> str:
         "",
         *_changes(preview),
         "",
-        f"[Report]({report_path(recipe, preview.run, 'evaluate')})",
-        f"[All stages]({report_path(recipe, preview.run)})",
+        " · ".join(
+            [
+                f"[Report]({report_path(recipe, preview.run, 'evaluate')})",
+                f"[All stages]({report_path(recipe, preview.run)})",
+            ]
+        ),
     ]
     return "\n".join(lines)
 
