@@ -80,17 +80,18 @@ def _dag(recipe: str, entry: Mapping[str, Any], make_worker: Callable[[], Worker
         tags=["voxmill", entry["family"]],
         catchup=False,
         params=params(entry["form"]),
-        default_args={
+        owner_links=_owner_links(),
+        **dag_settings(recipe, entry),
+    )
+    # Tasks join the DAG below and not by `dag=…`: with that, Airflow copies the whole form several
+    # times for each task, which is nearly all the time that it takes to read a DAG.
+    common = {
+        "default_args": {
             "owner": OWNER,
             "retries": RETRIES,
             "retry_delay": RETRY_DELAY,
             **task_defaults(),
         },
-        owner_links=_owner_links(),
-        **dag_settings(recipe, entry),
-    )
-    common = {
-        "dag": dag,
         "recipe": recipe,
         "worker": make_worker,
         "form_defaults": defaults(entry["form"]),
@@ -98,7 +99,8 @@ def _dag(recipe: str, entry: Mapping[str, Any], make_worker: Callable[[], Worker
     }
     opening = OpenRun(task_id=OPEN, task_display_name="Open the run", doc_md=OPEN_DOC, **common)
     stages = {name: _stage_task(name, entry, common) for name in entry["stages"]}
-    _connect(opening, stages, _ending(common), entry["stages"])
+    dag.add_tasks([opening, *stages.values()])
+    _connect(opening, stages, _ending(dag, common), entry["stages"])
     return dag
 
 
@@ -122,7 +124,7 @@ def _stage_task(name: str, entry: Mapping[str, Any], common: Mapping[str, Any]) 
     )
 
 
-def _ending(common: Mapping[str, Any]) -> RunTask:
+def _ending(dag: DAG, common: Mapping[str, Any]) -> RunTask:
     """Decide, approve and release, connected; gives the first of them.
 
     Release goes on behind a skipped approval (nobody is asked) but not behind a failed one.
@@ -141,6 +143,7 @@ def _ending(common: Mapping[str, Any]) -> RunTask:
         on_success_callback=[tell_released],
         **common,
     )
+    dag.add_tasks([decide, approve, release])
     approve.set_upstream(decide)
     release.set_upstream([decide, approve])
     return decide
