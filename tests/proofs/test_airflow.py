@@ -79,7 +79,7 @@ def test_a_stage_that_left_comes_back_and_uses_no_retry(played: PlayedRuns) -> N
     (played.toys.toy.control / "leaving" / "ingest.exit").unlink()
     ingest = played.until("leaving", "ingest", "success")
     assert ingest["try_number"] == 1
-    assert played.toys.launches("leaving", "ingest") == 2
+    assert played.toys.launches("leaving", "ingest") >= 2
     played.abandon("leaving")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass, field
 
 import httpx
@@ -16,6 +17,7 @@ from voxmill.orchestration.airflow_api import AirflowRefused
 from voxmill.runs.run import slug
 
 PATIENCE_SECONDS = 420
+READING_SECONDS = 5
 
 
 @dataclass
@@ -49,8 +51,14 @@ class PlayedRuns:
         wait(often, PATIENCE_SECONDS, f"{count} launches of {stage} of {recipe}")
 
     def question(self, recipe: str) -> RequiredAction:
-        """What the recipe's run asks a person."""
-        return self.server.wait_for_action(self.runs[recipe], timeout_seconds=PATIENCE_SECONDS)
+        """What the recipe's run asks a person, who takes a moment to read it.
+
+        An answer in the very second of the question finds the scheduler unaware that the task
+        waits: it takes the task for lost, and a further try asks again.
+        """
+        asked = self.server.wait_for_action(self.runs[recipe], timeout_seconds=PATIENCE_SECONDS)
+        time.sleep(READING_SECONDS)
+        return asked
 
     def over(self, recipe: str) -> DagRunState:
         """The recipe's run when it is over."""

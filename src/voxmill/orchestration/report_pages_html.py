@@ -13,6 +13,7 @@ import jinja2
 from markupsafe import Markup
 
 from voxmill.orchestration.report_pages_files import StageEntry
+from voxmill.pipeline.gates import read_waivers
 from voxmill.runs.run import Run, RunRecord
 
 _BYTES = ("B", "kB", "MB", "GB", "TB")
@@ -27,7 +28,9 @@ def run_page(run: Run, stages: Sequence[StageEntry]) -> str:
         stages: Its stages in the order in which they run.
     """
     record = RunRecord.read(run.folder)
-    return _templates().get_template("run.html.j2").render(run=run, record=record, stages=stages)
+    waivers = [one for one in read_waivers(run.memory) if one.run == run.id]
+    template = _templates().get_template("run.html.j2")
+    return template.render(run=run, record=record, stages=stages, waivers=waivers)
 
 
 def stage_page(run: Run, stage: str, report: Mapping[str, Any]) -> str:

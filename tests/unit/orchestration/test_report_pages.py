@@ -75,6 +75,24 @@ def test_a_run_shows_its_stages_and_what_is_special(client):
     for words in ("train.epochs", "Ada &lt;ada@example.org&gt;", 'href="ingest/"', "to come"):
         assert words in page.text
     assert 'href="audit/"' not in page.text
+    assert 'href="../../../../dags/digits/runs/manual__2026"' in page.text
+
+
+def test_a_run_shows_what_was_waived(home, client):
+    """Rule: a closed gate that let the run pass is told with who and why; other runs' are not."""
+    memory = folder_of(home) / "memory" / "digits"
+    waiver = {
+        "run": RUN,
+        "check": "ingest.share",
+        "who": "Ada",
+        "why": "Known <noise>.",
+        "when": "t",
+    }
+    lines = [waiver, {**waiver, "run": "another", "why": "Of another run."}]
+    (memory / "waivers.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    page = client.get(f"/runs/digits/{RUN}/").text
+    assert "Known &lt;noise&gt;." in page
+    assert "Of another run." not in page
 
 
 def test_airflow_s_own_id_of_a_run_leads_to_it(client):
