@@ -107,6 +107,12 @@ def too_slow_once(stage, attempt):
     return passed(stage, attempt)
 
 
+def takes_three_seconds(stage, attempt):
+    if stage == "train":
+        time.sleep(3)
+    return passed(stage, attempt)
+
+
 WORKERS = {
     "succeeds": FakeWorker(),
     "bad-data": FakeWorker(bad_data),
@@ -116,13 +122,15 @@ WORKERS = {
     "told-to-stop": FakeWorker(told_to_stop),
     "interrupted": FakeWorker(interrupted),
     "too-slow": FakeWorker(too_slow_once),
+    "longer-this-time": FakeWorker(takes_three_seconds),
     "refused": FakeWorker(refused),
     "wrong-value": FakeWorker(),
 }
 
 
 def _dags(name: str, worker: FakeWorker) -> dict:
-    needs = {"timeout_hours": 1 / 3600} if name == "too-slow" else {"timeout_hours": None}
+    seconds = 1 if name in {"too-slow", "longer-this-time"} else None
+    needs = {"timeout_hours": seconds and seconds / 3600}
     snapshot = {"recipes": {name: recipe(f"Toy: {name}", needs)}}
     return builder.build_dags(snapshot, Path(), worker=lambda _root: worker)
 

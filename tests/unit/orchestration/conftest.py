@@ -70,6 +70,7 @@ def toy_runs(
         "told-to-stop",
         "interrupted",
         "too-slow",
+        "longer-this-time=" + json.dumps({"resources.timeout_hours": 1.0}),
         "wrong-value=" + json.dumps({"train.seed": "three"}),
     ]
     return play(toy_project, tmp_path_factory.mktemp("airflow"), wanted)

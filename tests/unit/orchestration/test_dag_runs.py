@@ -121,6 +121,15 @@ def test_a_timeout_asks_the_job_to_save_and_uses_a_retry(toy_runs):
     assert tries(run, "train") == 2
 
 
+def test_a_longer_limit_for_one_run_counts(toy_runs):
+    """Rule: what the form allows, Airflow's own limit from reading the DAG does not cut short."""
+    run = toy_runs["longer-this-time"]
+    assert run["succeeded"]
+    assert tries(run, "train") == 1
+    assert run["asked"]["stopped"] == 0
+    assert next(task for task in run["tasks"] if task["task"] == "train")["seconds"] > 3
+
+
 def test_ctrl_c_asks_the_job_to_save_and_says_how_to_go_on(toy_runs):
     """Rule: a person who stops a run in the terminal loses nothing and is told the remedy."""
     run = toy_runs["interrupted"]
