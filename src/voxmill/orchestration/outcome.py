@@ -2,7 +2,8 @@
 
 64-70 need a person, so trying again would only repeat them. 75 (checkpointed and left) and 76
 (GPU lost) are no failures: the task is put back and goes on from its checkpoint, and the retries
-stay for what may pass by itself, such as a lock, a network or an out-of-memory kill.
+stay for what may pass by itself, such as a lock, a network or an out-of-memory kill. That it does
+not go on for ever is `runs.returns`' business: in vain too often, it raises what fails at once.
 """
 
 from __future__ import annotations
