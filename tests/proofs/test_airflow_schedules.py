@@ -13,11 +13,11 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from toys.airflow_server import running_server, wait
-from toys.played_runs import PlayedRuns
+from toys.played_runs import PlayedRuns, task_process
 from toys.scenarios import scenarios
 from voxmill.orchestration.airflow_answers import DagRunState
 
-RECIPES = ("watched", "clocked", "late", "gpu-one", "gpu-two")
+RECIPES = ("watched", "clocked", "late", "gpu-one", "gpu-two", "broken", "killed")
 SETTINGS = {
     "watched": {"schedule": {"watch_source": True, "min_hours_between_runs": 0.0}},
     "clocked": {"schedule": {"cron": "* * * * *"}},
@@ -68,12 +68,14 @@ def webhook() -> Iterator[Webhook]:
 def played(tmp_path_factory: pytest.TempPathFactory, webhook: Webhook) -> Iterator[PlayedRuns]:
     """The server, and a project whose recipes start and wait by themselves."""
     toys = scenarios(tmp_path_factory.mktemp("schedules"), RECIPES)
-    for recipe in ("late", "gpu-one", "gpu-two"):
+    for recipe in ("late", "gpu-one", "gpu-two", "killed"):
         toys.order(recipe, "ingest.sleep", 240)
+    toys.order("broken", "ingest.exit", 70)
     file = toys.root / "pipeline.json"
     snapshot = json.loads(file.read_text())
     for recipe, settings in SETTINGS.items():
         snapshot["recipes"][recipe] |= {"release": {"auto": True}, **settings}
+    snapshot["recipes"]["killed"]["stages"]["ingest"]["meta"]["retries"] = 0
     file.write_text(json.dumps(snapshot))
     toys.toy.git("commit", "--quiet", "--all", "--message=Schedule them")
     environ = {"VOXMILL_WEBHOOK_URL": webhook.url}
@@ -115,6 +117,23 @@ def test_a_run_that_is_late_is_told_and_goes_on(played: PlayedRuns, webhook: Web
     assert run.id in told
     assert f"{played.server.url}/dags/late/runs/" in told
     assert played.over("late").state == "success"
+
+
+def test_each_failed_run_is_told_once(played: PlayedRuns, webhook: Webhook) -> None:
+    """By its task, with the reason; by the DAG where the task was killed and could not."""
+    for recipe in ("broken", "killed"):
+        triggered(played, recipe)
+    played.launched("killed", "ingest")
+    task_process(played, "killed", "ingest").kill()
+    assert played.over("broken").state == "failed"
+    assert played.over("killed").state == "failed"
+    (played.toys.toy.control / "killed" / "ingest.sleep").unlink()
+    wait(lambda: webhook.about("killed", "run failed") or None, PATIENCE_SECONDS, "the notice")
+    [killed] = webhook.about("killed", "run failed at ingest")
+    assert "it was killed" in killed
+    [broken] = webhook.about("broken", "run failed")
+    assert broken.splitlines()[0] == "*broken: run failed at ingest*"
+    assert "exit code 70" in broken
 
 
 def test_one_gpu_runs_one_training(played: PlayedRuns) -> None:

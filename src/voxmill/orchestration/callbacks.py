@@ -1,10 +1,10 @@
 """What Airflow calls when something happens that people want to hear of.
 
-`tell_failed` hangs on every task: on tasks and not on the DAG, because only the task's own process
-knows the exception, and with it the reason. It runs when no retry is left. A task whose process was
-killed outright has no such moment; Airflow's scheduler then calls it from the DAG processor, where
-the reason is all that is missing. Who is told is the environment's business, see `channels`; in
-runs of `voxmill demo` nobody is, for a person sits before it.
+`tell_failed` hangs on every task: only the task's own process knows the exception, and with it the
+reason. It runs when no retry is left. A task whose process was killed outright has no such moment,
+so `tell_run_failed` hangs on the DAG: Airflow's DAG processor calls it for each failed run, and it
+tells people of those that no task has told of. Who is told is the environment's business, see
+`channels`; in runs of `voxmill demo` nobody is, for a person sits before it.
 """
 
 from __future__ import annotations
@@ -16,11 +16,18 @@ from airflow.sdk import BaseNotifier
 
 from voxmill.orchestration.channels.configured import announce
 from voxmill.orchestration.notice import Event, Notice, advice_for, one_line
-from voxmill.orchestration.ui_links import required_actions_url, run_url, task_url
+from voxmill.orchestration.ui_links import (
+    dag_run_url,
+    required_actions_url,
+    run_url,
+    task_url,
+)
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+TOLD = "told"
+"""XCom of a failed task that has told people."""
 _KILLED = "The task's process ended without a word: it was killed, or its machine was lost"
 
 
@@ -28,6 +35,7 @@ def tell_failed(context: Context) -> None:
     """Tells people that a run's task has failed for good; for `on_failure_callback`."""
     instance = context["ti"]
     error = context.get("exception")
+    instance.xcom_push(key=TOLD, value=True)
     announce(
         Notice(
             event=Event.FAILED,
@@ -37,6 +45,25 @@ def tell_failed(context: Context) -> None:
             reason=one_line(str(error) or type(error).__name__) if error else _KILLED,
             advice=advice_for(getattr(error, "exit_code", 1)),
             links=_links(instance, "Log"),
+        )
+    )
+
+
+def tell_run_failed(context: Context) -> None:
+    """Tells people of a failed run whose tasks could not; for the DAG's `on_failure_callback`."""
+    dag_id, run_id, instance = context["dag"].dag_id, context["run_id"], context.get("ti")
+    failed = _failed_tasks(instance, dag_id, run_id)
+    if any(instance.xcom_pull(task_ids=task, key=TOLD) for task in failed):
+        return
+    announce(
+        Notice(
+            event=Event.FAILED,
+            recipe=dag_id,
+            run=run_id,
+            stage=", ".join(failed),
+            reason=_KILLED,
+            advice=advice_for(1),
+            links=(("Run", dag_run_url(dag_id, run_id)),),
         )
     )
 
@@ -114,6 +141,14 @@ class AskedFor(BaseNotifier):  # type: ignore[misc]
                 links=(("Answer", required_actions_url(instance)), *_links(instance, "Task")),
             )
         )
+
+
+def _failed_tasks(instance: Any, dag_id: str, run_id: str) -> list[str]:
+    """Ids of the run's tasks that failed by themselves; none where no task ever began."""
+    if instance is None:
+        return []
+    states = instance.get_task_states(dag_id=dag_id, run_ids=[run_id]).get(run_id, {})
+    return sorted(task for task, state in states.items() if state == "failed")
 
 
 def _links(instance: Any, name: str) -> tuple[tuple[str, str], ...]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from voxmill.orchestration.callbacks import tell_failed
+from voxmill.orchestration.callbacks import tell_failed, tell_run_failed
 from voxmill.orchestration.deadline import deadline_alert
 from voxmill.orchestration.pools import pool_settings
 from voxmill.orchestration.schedule import airflow_schedule
@@ -17,7 +17,7 @@ _RESOURCES = "resources."
 
 
 def dag_settings(recipe: str, entry: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments of the recipe's DAG that come from its section `schedule`.
+    """Arguments of the recipe's DAG: what its section `schedule` says, and who hears of failures.
 
     Args:
         recipe: Name of the recipe; also the DAG's id.
@@ -28,6 +28,7 @@ def dag_settings(recipe: str, entry: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "schedule": airflow_schedule(recipe, schedule),
         "max_active_runs": schedule.get("max_active_runs", 1),
+        "on_failure_callback": [tell_run_failed],
         **({} if hours is None else {"deadline": deadline_alert(recipe, hours)}),
     }
 
