@@ -42,15 +42,15 @@ def launch(
 
 def _pass_stops_on(checkout: Path, recipe: str, stage: str, launcher: Launcher) -> None:
     """Ctrl-C and SIGTERM ask the job to save and leave; a second one leaves the job to itself."""
+    from voxmill.cli.console import tell
     from voxmill.launchers.stage_launch import stop_stage
 
     def ask(number: int, _frame: FrameType | None) -> None:
         for each in (signal.SIGINT, signal.SIGTERM):
             signal.signal(each, signal.default_int_handler)
-        typer.echo(
+        tell(
             f"voxmill: {signal.Signals(number).name}: {stage} was asked to save and leave; "
-            "once more leaves it to itself.",
-            err=True,
+            "once more leaves it to itself."
         )
         stop_stage(checkout, recipe, stage, launcher)
 

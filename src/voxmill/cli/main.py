@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import os
 import sys
 from typing import Annotated
 
@@ -11,6 +11,7 @@ from typer.exceptions import Abort, TyperException
 
 from voxmill import __version__
 from voxmill.errors import UsageError, VoxmillError
+from voxmill.observability.logs import log_mode, say_last, set_up_logging
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
@@ -34,7 +35,10 @@ def build_app() -> typer.Typer:
 
 def main() -> None:
     """Runs the command line; a `VoxmillError` becomes one message and its exit code."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    try:
+        set_up_logging(log_mode(os.environ), os.environ)
+    except UsageError as error:
+        sys.exit(_said(str(error), error.exit_code))
     sys.exit(run(sys.argv[1:]))
 
 
@@ -71,7 +75,7 @@ def _options(
 
 
 def _said(message: str, code: int) -> int:
-    sys.stderr.write(f"voxmill: {message}\n")
+    say_last(message, code)
     return code
 
 

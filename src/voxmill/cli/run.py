@@ -95,12 +95,13 @@ def parse(recipe: str, texts: Sequence[str]) -> dict[str, object]:
 
 
 def _carry_out(run: Run, until: str | None, force: str | None, launcher: str | None) -> None:
-    from rich.console import Console
-
+    from voxmill.cli.console import open_console, tell
     from voxmill.errors import VoxmillError
+    from voxmill.observability.log_context import bind_log_context
     from voxmill.runs.execution import publish_rest
 
-    console = Console()
+    bind_log_context(recipe=run.recipe, run=run.id, log=run.log)
+    console = open_console()
     console.print(f"Run {run.recipe}/{run.id} in {run.folder}", soft_wrap=True, highlight=False)
     engine = _engine(run, launcher)
     wanted = _wanted(run, until, force)
@@ -110,7 +111,7 @@ def _carry_out(run: Run, until: str | None, force: str | None, launcher: str | N
                 _bring(console, run, stage, engine, forced=force in {stage, "all"})
         publish_rest(run)
     except VoxmillError:
-        typer.echo(f"When the cause is gone, go on with: voxmill resume {run.id}", err=True)
+        tell(f"When the cause is gone, go on with: voxmill resume {run.id}")
         raise
     _show_end(console, run)
 
@@ -149,6 +150,7 @@ def _stops_passed_on(run: Run, stage: str, engine: Launcher) -> Iterator[None]:
     Raises:
         CheckpointedAndLeft: It was asked while there was no job, so the stage has come to its end.
     """
+    from voxmill.cli.console import tell
     from voxmill.errors import CheckpointedAndLeft
     from voxmill.runs.execution import stop_stage
 
@@ -158,10 +160,9 @@ def _stops_passed_on(run: Run, stage: str, engine: Launcher) -> Iterator[None]:
         if asked:
             raise KeyboardInterrupt
         asked.append(number)
-        typer.echo(
+        tell(
             f"voxmill: {signal.Signals(number).name}: {stage} was asked to save and leave; once "
-            f"more leaves it to itself (voxmill resume {run.id} attaches to it).",
-            err=True,
+            f"more leaves it to itself (voxmill resume {run.id} attaches to it)."
         )
         stop_stage(run, stage, engine)
 

@@ -44,6 +44,7 @@ def stage(
     from voxmill.recipe.reading import read_recipe
     from voxmill.stages.runner import StageOrder, run_stage
 
+    _name_in_log(recipe.stem, name, attempt, work)
     run_stage(
         StageOrder(
             stage=name,
@@ -76,6 +77,15 @@ def list_source(
         config, folders = read_recipe(recipe).source, named_folders(inputs or [])
         source = open_source(config, folders, work=Path(scratch))
         write_text(out, source.listing(cache=cache).to_json())
+
+
+def _name_in_log(recipe: str, stage: str, attempt: int, work: Path) -> None:
+    """Says in every line what this process is; keeps the run's log where it is a run's."""
+    from voxmill.observability.log_context import bind_log_context, log_fields
+
+    run = log_fields().get("run")
+    log = work / "logs" / f"{run}.log" if run else None
+    bind_log_context(recipe=recipe, stage=stage, attempt=attempt, log=log)
 
 
 def named_folders(texts: list[str]) -> dict[str, Path]:

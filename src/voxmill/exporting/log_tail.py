@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from voxmill.observability.log_line import as_text
+
 _TAIL_BYTES = 16_384
 _STAMP = re.compile(r"^\d{4}-\d\d-\d\d (\d\d:\d\d:\d\d),\d{3} (?:INFO )?")
 
@@ -21,7 +23,8 @@ def last_lines(path: Path, count: int) -> list[str]:
             text = file.read().decode("utf-8", errors="replace")
     except OSError:
         return []
-    lines = [_as_shown(line) for line in text.split("\n")]
+    told = "\n".join(as_text(line) for line in text.split("\n"))
+    lines = [_as_shown(line) for line in told.split("\n")]
     return [line for line in lines if line.strip()][-count:]
 
 

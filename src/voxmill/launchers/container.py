@@ -22,6 +22,7 @@ from voxmill.launchers.environment import stage_environment
 from voxmill.launchers.fingerprint import fingerprint
 from voxmill.launchers.launcher import StageRun
 from voxmill.launchers.stage_command import stage_command
+from voxmill.observability.logs import MODE_VARIABLE
 
 INSIDE = Path("/voxmill")
 PYTHON = "python3"
@@ -68,6 +69,8 @@ def container_environment(
     """What a process would get, without what only makes sense on the host."""
     inner = stage_environment(stage_run, environ)
     kept = {name: value for name, value in inner.items() if not name.startswith(_OF_THE_HOST)}
+    outer = os.environ if environ is None else environ
+    kept[MODE_VARIABLE] = outer.get(MODE_VARIABLE) or "json"  # for whoever collects engines' logs
     if stage_run.resources.get("network"):
         kept["HF_HUB_CACHE"] = str(stage_run.work / "hub")
     return kept

@@ -8,6 +8,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from voxmill.observability.log_line import as_text
+
 if TYPE_CHECKING:
     from docker.models.containers import Container
 
@@ -16,8 +18,8 @@ class ContainerLog:
     """Reads on by `since` where the last reader of the same log stopped.
 
     The engine's stamps have nanoseconds but its `since` counts from whole seconds here, so the
-    lines of the last second come again and are dropped by their stamps. Lines go into a file too:
-    the engine's own log goes when the container does.
+    lines of the last second come again and are dropped by their stamps. Lines go into a file too,
+    as text: the engine's own log goes when the container does.
 
     Args:
         container: Whose log it is.
@@ -54,7 +56,7 @@ class ContainerLog:
 
     def _one(self, stamp: str, line: str) -> None:
         with self._log.open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
+            file.write(as_text(line) + "\n")
         self._emit(line)
         self._same = self._same + 1 if stamp == self._stamp else 1
         self._stamp = stamp

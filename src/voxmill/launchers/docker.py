@@ -12,7 +12,6 @@ whether it lives, and its log is read on by `since`. What happens when something
 from __future__ import annotations
 
 import shutil
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -42,6 +41,7 @@ from voxmill.launchers.launcher import START_AGAIN, StageResult, StageRun
 from voxmill.launchers.outcome import in_words
 from voxmill.launchers.reaper import StopOrder
 from voxmill.launchers.room import room_wanted
+from voxmill.observability.log_line import pass_on
 
 if TYPE_CHECKING:
     from docker.models.containers import Container
@@ -64,7 +64,8 @@ class DockerLauncher:
 
     Args:
         command: Builds the command line of a stage, with the container's paths.
-        emit: Takes each line of the job's log; by default standard output does.
+        emit: Takes each line of the job's log; by default standard output does,
+            in the form of this process's own log.
         patience_seconds: How long an engine that went away is waited for.
     """
 
@@ -78,7 +79,7 @@ class DockerLauncher:
         patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
         self._command = command
-        self._emit = emit or _to_standard_output
+        self._emit = emit or pass_on
         self._patience = patience_seconds
 
     def run(self, stage_run: StageRun) -> StageResult:
@@ -278,8 +279,3 @@ def _held_elsewhere(stage_run: StageRun) -> str:
         f"Container {name} comes and goes: another worker starts the same stage. End that one, or "
         f"look with `docker ps -a --filter name={name}`."
     )
-
-
-def _to_standard_output(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()

@@ -8,6 +8,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from voxmill.launchers.launcher import StageRun
+from voxmill.observability.log_context import REQUEST_VARIABLE, RUN_VARIABLE, request_id
+from voxmill.observability.logs import MODE_VARIABLE
 
 PASSED_ON = (
     *("PATH", "LANG", "LC_*", "TZ", "TMPDIR", "VIRTUAL_ENV", "LD_LIBRARY_PATH"),
@@ -44,6 +46,9 @@ def stage_environment(
         "PYTHONUNBUFFERED": "1",
         "PYTHONNOUSERSITE": "1",
         "HF_HUB_DISABLE_TELEMETRY": "1",
+        MODE_VARIABLE: outer.get(MODE_VARIABLE) or "text",
+        RUN_VARIABLE: stage_run.run.removeprefix(f"{stage_run.recipe}-"),
+        REQUEST_VARIABLE: request_id(),
     }
     if network:
         inner["HF_HUB_CACHE"] = outer.get("HF_HUB_CACHE") or str(_hub_cache(outer))

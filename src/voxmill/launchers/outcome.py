@@ -17,6 +17,7 @@ from voxmill.errors import (
 )
 from voxmill.launchers.jobs import JobResult
 from voxmill.launchers.launcher import StageResult, StageRun
+from voxmill.observability.log_line import as_text
 
 _ERRORS: dict[int, type[VoxmillError]] = {
     kind.exit_code: kind
@@ -98,7 +99,8 @@ def _last_word(log: Path | None) -> str:
         return ""
     with log.open("rb") as file:
         file.seek(max(0, log.stat().st_size - _TAIL_BYTES))
-        lines = file.read().decode("utf-8", errors="replace").splitlines()
+        text = file.read().decode("utf-8", errors="replace")
+    lines = "\n".join(map(as_text, text.splitlines())).splitlines()
     lines = [line for line in lines if not line.startswith("[warden] ")]
     starts = [number for number, line in enumerate(lines) if line.startswith("voxmill: ")]
     word = "\n".join(lines[starts[-1] :]).removeprefix("voxmill: ") if starts else ""

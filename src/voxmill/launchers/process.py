@@ -34,6 +34,7 @@ from voxmill.launchers.outcome import in_words
 from voxmill.launchers.processes import end_session
 from voxmill.launchers.room import room_wanted
 from voxmill.launchers.stage_command import stage_command
+from voxmill.observability.log_line import pass_on
 
 WARDEN = Path(__file__).with_name("warden.py")
 START_SECONDS = 20.0
@@ -54,7 +55,8 @@ class ProcessLauncher:
     Args:
         command: Builds the command line of a stage.
         environment: Builds its environment variables.
-        emit: Takes each line of the job's log; by default standard output does.
+        emit: Takes each line of the job's log; by default standard output does,
+            in the form of this process's own log.
     """
 
     name = "process"
@@ -68,7 +70,7 @@ class ProcessLauncher:
     ) -> None:
         self._command = command
         self._environment = environment
-        self._emit = emit or _to_standard_output
+        self._emit = emit or pass_on
 
     def run(self, stage_run: StageRun) -> StageResult:
         """Runs the stage to its end; see the port."""
@@ -260,8 +262,3 @@ def _held_elsewhere(stage_run: StageRun, files: JobFiles) -> str:
         "held by a process that cannot be seen from here (another container on this host?). "
         "End it there, then start again."
     )
-
-
-def _to_standard_output(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()

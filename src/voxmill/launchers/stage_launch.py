@@ -15,6 +15,7 @@ from typing import Any
 from voxmill.errors import DataError, UsageError
 from voxmill.launchers.jobs import JobFiles
 from voxmill.launchers.launcher import Launcher, StageResult, StageRun
+from voxmill.observability.log_context import log_context
 from voxmill.pipeline.gates import read_waivers, refuse_behind
 from voxmill.pipeline.recipe_file import read_recipe_file, source_folders
 from voxmill.pipeline.remembered import remember
@@ -75,10 +76,13 @@ def launch_stage(
         EngineMissing: The launcher cannot work here.
     """
     stage_run = plan_stage(checkout, recipe, stage, attempt=attempt)
-    _refuse_behind_gates(checkout, stage_run)
-    result = launcher.run(stage_run)
-    if result.exit_code == 0:
-        _accept(checkout, stage_run)
+    run = run_of(checkout, recipe).id
+    log = stage_run.work / "logs" / f"{run}.log"
+    with log_context(recipe=recipe, run=run, stage=stage, attempt=stage_run.attempt, log=log):
+        _refuse_behind_gates(checkout, stage_run)
+        result = launcher.run(stage_run)
+        if result.exit_code == 0:
+            _accept(checkout, stage_run)
     return result
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from voxmill.launchers.catalogue import launcher_name, load_launcher
 from voxmill.launchers.launcher import Launcher
+from voxmill.observability.log_context import bind_log_context
 from voxmill.orchestration.figures import ArtefactFigures, parse_figures
 from voxmill.orchestration.source_news import source_news
 from voxmill.orchestration.worker import (
@@ -141,7 +142,9 @@ class LocalWorker:
             )
             project = self._found_project()
             self._runs[key] = open_run(project, order.recipe, options, self._lister)
-        return self._runs[key]
+        run = self._runs[key]
+        bind_log_context(recipe=run.recipe, run=run.id, log=run.log)
+        return run
 
 
 def _launcher_of(run: Run) -> Launcher:

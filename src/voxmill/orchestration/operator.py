@@ -70,7 +70,8 @@ class RunTask(BaseOperator):  # type: ignore[misc]
     def pre_execute(self, context: Context) -> None:
         """Makes every line that the task logs from here on say which run it belongs to."""
         if self.names_run_in_log:
-            log_as(recipe=self.recipe, run=context["run_id"], stage=self.task_id)
+            attempt = context["ti"].try_number
+            log_as(recipe=self.recipe, run=context["run_id"], stage=self.task_id, attempt=attempt)
         if self.operator_extra_links:
             offer_links(self, context["ti"])
 

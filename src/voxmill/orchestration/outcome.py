@@ -17,6 +17,7 @@ from airflow.sdk.exceptions import (
 )
 
 from voxmill.errors import VoxmillError
+from voxmill.observability.redaction import redact
 
 FAIL_AT_ONCE = frozenset(range(64, 71))
 COME_BACK_AFTER: dict[int, timedelta] = {
@@ -50,7 +51,7 @@ def airflow_exception(error: VoxmillError, *, now: datetime) -> AirflowException
     """
     if error.exit_code in COME_BACK_AFTER:
         return AirflowRescheduleException(now + COME_BACK_AFTER[error.exit_code])
-    message = f"{error}\n(exit code {error.exit_code})"
+    message = f"{redact(str(error))}\n(exit code {error.exit_code})"
     if error.exit_code in FAIL_AT_ONCE:
         return FailedForGood(message, error.exit_code)
     return FailedForNow(message, error.exit_code)

@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from voxmill.errors import UsageError
+from voxmill.observability.logs import log_mode
 from voxmill.orchestration import airflow_home
 from voxmill.orchestration.server_keys import LOGINS_FILE, Keys
 
@@ -18,7 +19,6 @@ ROLES = ("viewer", "user", "op", "admin")
 ADMIN = "admin"
 
 DATABASE_VARIABLE = "VOXMILL_AIRFLOW_DB"
-LOG_VARIABLE = "VOXMILL_LOG"
 STATSD_VARIABLE = "VOXMILL_STATSD"
 USERS_VARIABLE = "VOXMILL_AIRFLOW_USERS"
 _POSTGRES = "postgresql+psycopg://"
@@ -69,7 +69,7 @@ def read_options(
         port=port,
         users={ADMIN: ADMIN, **_users(users)},
         database=_database(environ.get(DATABASE_VARIABLE, "")),
-        json_logs=_json_logs(environ.get(LOG_VARIABLE, "")),
+        json_logs=log_mode(environ) == "json",
         statsd=_statsd(environ.get(STATSD_VARIABLE, "")),
     )
 
@@ -169,12 +169,6 @@ def _database(url: str) -> str:
 def _without_password(url: str) -> str:
     password = urlsplit(url).password
     return url.replace(f":{password}@", ":…@") if password else url
-
-
-def _json_logs(word: str) -> bool:
-    if word not in {"", "text", "json"}:
-        raise UsageError(f"{LOG_VARIABLE}={word}: expected `json`, `text` or nothing.")
-    return word == "json"
 
 
 def _statsd(address: str) -> str:

@@ -29,6 +29,7 @@ from voxmill.errors import CheckpointedAndLeft, GpuLost, VoxmillError
 from voxmill.launchers import stage_launch
 from voxmill.launchers.launcher import Launcher
 from voxmill.launchers.outcome import failure
+from voxmill.observability.log_context import log_context
 from voxmill.pipeline.gates import read_waivers, refuse_behind
 from voxmill.pipeline.remembered import remember
 from voxmill.pipeline.report import StageReport, check_output, read_report
@@ -79,7 +80,8 @@ def run_stage(run: Run, stage: str, launcher: Launcher, force: bool = False) -> 
         OriginUnreachable: The git origin does not answer; the result is committed, try again.
         EngineMissing: The disk is full, or the launcher's engine is missing.
     """
-    with worker_lock(run), _full_disk_told(run.folder):
+    place = log_context(recipe=run.recipe, run=run.id, stage=stage, log=run.log)
+    with place, worker_lock(run), _full_disk_told(run.folder):
         remove_stale_locks(Git(run.folder))
         _catch_up(run, stage, launcher)
         storage = storage_of(run)

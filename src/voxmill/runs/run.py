@@ -73,6 +73,11 @@ class Run:
         return self.folder / "artifacts" / self.recipe / stage
 
     @property
+    def log(self) -> Path:
+        """All events of the run, its worker's and its stages', as JSON lines."""
+        return self.folder / "work" / self.recipe / "logs" / f"{self.id}.log"
+
+    @property
     def memory(self) -> Path:
         """The run's copy of what its recipe remembers."""
         return self.folder / "memory" / self.recipe

@@ -10,6 +10,8 @@ from typing import Protocol
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from voxmill.observability.log_context import bind_log_context
+
 logger = logging.getLogger(__name__)
 
 LOG_SECONDS = 30.0
@@ -67,6 +69,7 @@ class LogProgress:
 
     def step(self, report: StepReport) -> None:
         """Writes a line if the last one is long enough ago."""
+        bind_log_context(step=report.step)
         now = self.clock()
         if now < self._next:
             return
@@ -84,10 +87,12 @@ class LogProgress:
 
     def evaluated(self, step: int, values: Mapping[str, float]) -> None:
         """Writes a line."""
+        bind_log_context(step=step)
         logger.info("step %d evaluation: %s", step, figures_line(values))
 
     def close(self) -> None:
-        """Nothing to leave behind."""
+        """Leaves no step on the lines that follow."""
+        bind_log_context(step=None)
 
 
 class TerminalProgress:
