@@ -12,11 +12,14 @@ from voxmill.cli import main as command_line
 from voxmill.launchers.catalogue import LAUNCHERS
 from voxmill.launchers.process import ProcessLauncher
 
+CONTROL = Path(sys.argv[1])
+
 
 def toy_launcher() -> ProcessLauncher:
-    return ProcessLauncher(toy_command(Path(sys.argv[1])))
+    return ProcessLauncher(toy_command(CONTROL))
 
 
 if __name__ == "__main__":
     LAUNCHERS["process"] = "__main__:toy_launcher"
-    sys.exit(command_line.run(sys.argv[2:]))
+    del sys.argv[1]
+    command_line.main()

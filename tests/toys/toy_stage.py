@@ -7,6 +7,7 @@ same bytes. The folder CONTROL holds orders to it, by file name:
 `<stage>.saving`  after SIGTERM it saves for as long as this is there, then writes `<stage>.saved`
 `<stage>.exit`    exit code to end with, instead of making anything
 `<stage>.failed`  the stage's check fails
+`<stage>.speaks`  words that it logs as a real stage does, and ends with where it is to exit
 `<stage>.full`    it writes until the disk is full
 
 and gets one line for each launch in `<stage>.launches`.
@@ -37,11 +38,18 @@ def main() -> None:
     with (control / f"{stage}.launches").open("a") as file:
         file.write(f"{given.attempt}\n")
     signal.signal(signal.SIGTERM, lambda *_: leave(control, stage))
+    words = control / f"{stage}.speaks"
+    if words.exists():
+        import speaking
+
+        speaking.speak(stage, given.recipe.stem, given.attempt, given.work, words.read_text())
     if (order := control / f"{stage}.sleep").exists():
         end = time.monotonic() + float(order.read_text())
         while order.exists() and time.monotonic() < end:
             time.sleep(0.02)
     if (order := control / f"{stage}.exit").exists():
+        if words.exists():
+            speaking.leave(words.read_text(), int(order.read_text()))
         sys.stderr.write(f"voxmill: {stage} was told to fail\n")
         sys.exit(int(order.read_text()))
     make(control, stage, given)
