@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 
@@ -147,3 +148,12 @@ def test_a_log_reads_as_it_would_stand_on_a_terminal(tmp_path):
         + b"\n2026-11-21 12:00:01,250 INFO step 1\n\n\x1b[31mred\x1b[0m\r\n 1 %\r 50 %\rdone\n"
     )
     assert last_lines(path, 3) == ["12:00:01 step 1", "red", "done"]
+    event = {
+        "time": "2026-11-21T12:00:02.250Z",
+        "level": "ERROR",
+        "message": "no",
+        "exception": "T\nE",
+    }
+    with path.open("a") as file:
+        file.write(json.dumps(event) + "\n")
+    assert [line[-8:] for line in last_lines(path, 3)] == ["ERROR no", "T", "E"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,18 @@ def test_the_message_ends_with_the_stage_s_own_word_and_its_log(tmp_path: Path) 
     assert message == (
         "Stage train of digits ended with exit code 70 (training failed). It said: "
         f"Loss became infinite.\nLower the rate.\nLog: {log}"
+    )
+
+
+def test_the_last_word_is_found_in_a_log_of_json_too(tmp_path: Path) -> None:
+    """With VOXMILL_LOG=json a stage's own log is JSON as well."""
+    event = {"time": "2026-11-21T03:45:12.123Z", "level": "ERROR", "logger": "voxmill"}
+    event |= {"message": "Loss became infinite.\nLower the rate.", "exit_code": 70}
+    log = tmp_path / "train.1.log"
+    log.write_text(f"step 1\n{json.dumps(event)}\n[warden] ended after 1 s\n")
+    message = str(failure(RUN, StageResult(exit_code=70, seconds=1.0, log=log)))
+    assert message.endswith(
+        f"(training failed). It said: Loss became infinite.\nLower the rate.\nLog: {log}"
     )
 
 

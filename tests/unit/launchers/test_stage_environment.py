@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from voxmill.launchers.container import container_environment
 from voxmill.launchers.environment import stage_environment
 from voxmill.launchers.launcher import StageRun
+from voxmill.observability.log_context import log_context
 
 
 def stage_run(**resources: object) -> StageRun:
@@ -72,3 +74,24 @@ def test_a_stage_that_asks_for_no_gpu_sees_none() -> None:
         stage_environment(stage_run(gpus=0), {"CUDA_VISIBLE_DEVICES": "0"})["CUDA_VISIBLE_DEVICES"]
         == ""
     )
+
+
+def test_a_stage_knows_its_run_and_the_request_that_it_is_part_of() -> None:
+    """So that its lines and the worker's can be found together."""
+    with log_context(request="r-1"):
+        inner = stage_environment(stage_run(), {})
+    assert inner.items() >= {"VOXMILL_RUN": "manual", "VOXMILL_REQUEST": "r-1"}.items()
+    assert stage_environment(stage_run(), {})["VOXMILL_REQUEST"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "in_process", "in_container"),
+    [("", "text", "json"), ("text", "text", "text"), ("json", "json", "json")],
+)
+def test_containers_log_as_json_and_processes_as_text_unless_asked(
+    asked: str, in_process: str, in_container: str
+) -> None:
+    """Machines collect what an engine keeps; people read what lies in a folder."""
+    outer = {"VOXMILL_LOG": asked}
+    assert stage_environment(stage_run(), outer)["VOXMILL_LOG"] == in_process
+    assert container_environment(stage_run(), outer)["VOXMILL_LOG"] == in_container
