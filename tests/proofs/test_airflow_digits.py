@@ -72,6 +72,10 @@ def test_somebody_retrains_and_releases_with_nothing_but_a_browser(
         log_in(album.page, f"{server.url}/dags/digits", "admin", server.passwords["admin"])
         airflow.wait_until_drawn("Release")
         album.shoot("dag")
+        assert "Measure the packaged artefacts on the test sets" in airflow.read_docs()
+        album.shoot("docs")
+        album.page.keyboard.press("Escape")
+        airflow.settle()
         run_id = fill_form(airflow, album)
         started = server.api().dag_run("digits", run_id)
         assert started.conf["train.seed"] == 2
@@ -82,6 +86,7 @@ def test_somebody_retrains_and_releases_with_nothing_but_a_browser(
         airflow.open_run("digits", run_id)
         airflow.open_graph()
         album.shoot("graph")
+        airflow.open_grid()
         approve(airflow, album, question)
         ended = server.wait_for_run(started, timeout_seconds=PATIENCE_SECONDS)
         assert ended.state == "success"
@@ -126,6 +131,7 @@ def fill_form(airflow: AirflowPage, album: Album) -> str:
     assert "'My Image' does not match" in airflow.refusal()
     album.shoot("form-refuses")
     airflow.fill({**SMALL, "train.seed": 2, "resources.image": ""})
+    airflow.field("train.seed").scroll_into_view_if_needed()
     album.shoot("form-filled")
     return airflow.submit()
 

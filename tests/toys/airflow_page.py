@@ -45,6 +45,14 @@ class AirflowPage:
         self.page.get_by_text(text, exact=True).first.wait_for()
         self.settle()
 
+    def read_docs(self) -> str:
+        """What a DAG's page says about the DAG."""
+        self.page.get_by_role("button", name="Dag Docs").click()
+        docs = self.page.locator("[role=dialog][data-state=open]").filter(has_text="Documentation")
+        docs.get_by_role("table").first.wait_for()
+        self.settle()
+        return docs.inner_text()
+
     def open_form(self) -> None:
         """Clicks Trigger on a DAG's page."""
         self.page.get_by_role("button", name="Trigger").first.click()
@@ -104,10 +112,15 @@ class AirflowPage:
         self.wait_until_drawn("Release")
 
     def open_graph(self) -> None:
-        """Draws the tasks and what they wait for instead of the grid."""
+        """Draws the tasks and what they wait for instead of the grid; Airflow remembers that."""
         self.page.get_by_role("button", name=re.compile("graph", re.IGNORECASE)).first.click()
         self.page.locator(".react-flow__node").first.wait_for()
         self.settle()
+
+    def open_grid(self) -> None:
+        """Draws the grid of runs and tasks again."""
+        self.page.get_by_role("button", name=re.compile("grid", re.IGNORECASE)).first.click()
+        self.wait_until_drawn("Release")
 
     def open_details(self, dag: str, run: str, task: str) -> None:
         """A task's details, with its links."""
