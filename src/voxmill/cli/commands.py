@@ -8,6 +8,7 @@ from voxmill.cli import (
     airflow,
     demo,
     doctor,
+    dvc,
     exporter,
     forward,
     grafana,
@@ -40,6 +41,7 @@ def register(app: typer.Typer) -> None:
         forward,
         doctor,
         demo,
+        dvc,
     )
     watchers = (exporter, monitoring, watch, forward)
     for command in (*office, *watchers, recipe, stage):

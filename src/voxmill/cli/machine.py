@@ -106,15 +106,11 @@ def git() -> Finding:
 def remote(home: Path, environ: Mapping[str, str]) -> Finding:
     """The DVC remote: written to, reached, or neither."""
     address = environ.get("VOXMILL_REMOTE") or str(home / "remote")
-    parts = urlsplit(address)
-    if parts.scheme == "ssh":
-        return _reached(address, parts.hostname or "", parts.port or 22)
-    if parts.scheme not in ("", "file"):
-        found = f"{address} (not tried: `dvc push` will tell)"
-        return Finding(name="dvc remote", found=found)
-    folder = _nearest(Path(parts.path))
+    if "://" in address:
+        return _tried(address, environ)
+    folder = _nearest(Path(address))
     if os.access(folder, os.W_OK | os.X_OK):
-        return Finding(name="dvc remote", found=f"{parts.path} can be written to")
+        return Finding(name="dvc remote", found=f"{address} can be written to")
     remedy = f"make {folder} writeable, or set VOXMILL_REMOTE"
     return Finding(name="dvc remote", found=f"{folder} cannot be written to", remedy=remedy)
 
@@ -226,13 +222,26 @@ def _cuda_build() -> str:
     return f"built for CUDA {value}" if value not in ("", "None") else "built for the CPU"
 
 
-def _reached(address: str, host: str, port: int) -> Finding:
+def _tried(address: str, environ: Mapping[str, str]) -> Finding:
+    """A remote elsewhere: whether it answers, is the right one, and lets us in."""
+    from voxmill.errors import VoxmillError
+    from voxmill.runs.remote_access import RemoteAccess, check_remote_url
+    from voxmill.runs.remote_reach import reach
+
     try:
-        socket.create_connection((host, port), timeout=PATIENCE_SECONDS).close()
+        check_remote_url(address)
+        access = RemoteAccess.from_environ(environ)
+        server = urlsplit(access.endpoint_url if address.startswith("s3:") else address)
+        if server.hostname:
+            port = server.port or {"ssh": 22, "http": 80}.get(server.scheme, 443)
+            socket.create_connection((server.hostname, port), timeout=PATIENCE_SECONDS).close()
+        reach(address, access)
     except OSError as error:
-        remedy = f"see that {host} answers on port {port}, or set VOXMILL_REMOTE"
+        remedy = f"see that {server.netloc} answers, or set VOXMILL_REMOTE"
         return Finding(name="dvc remote", found=f"{address}: {error}", remedy=remedy)
-    return Finding(name="dvc remote", found=f"{address} answers")
+    except VoxmillError as error:
+        return Finding(name="dvc remote", found="refused", remedy=str(error))
+    return Finding(name="dvc remote", found=f"{address} lets us in")
 
 
 def _nearest(path: Path) -> Path:

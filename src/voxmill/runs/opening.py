@@ -21,6 +21,8 @@ from voxmill.runs.git import Git, commit_all
 from voxmill.runs.listing import Lister, list_in_workshop, write_listing
 from voxmill.runs.overrides import write_overrides
 from voxmill.runs.project import Project
+from voxmill.runs.remote_access import RemoteAccess, write_committed, write_local
+from voxmill.runs.remote_reach import reach
 from voxmill.runs.run import RUN_FILE, Run, RunRecord, check_id, slug
 
 
@@ -58,6 +60,8 @@ def open_run(
         UsageError: The recipe, an override or the state of the checkout is wrong, or the run is
             there already with other overrides.
         OriginUnreachable: The origin does not answer.
+        RemoteRefused: The DVC remote's host key, login or bucket is wrong.
+        StorageFailed: The DVC remote does not answer.
         EngineMissing: The disk is full, or git or the `voxmill` command is missing.
     """
     options = options or RunOptions()
@@ -67,6 +71,8 @@ def open_run(
         with _alone(run):
             if not (run.folder / RUN_FILE).is_file():
                 _make(project, run, options, lister)
+            elif project.access != RemoteAccess():
+                write_local(run.folder, project.access)
     except OSError as error:
         if is_disk_full(error):
             raise disk_full(project.root, str(error)) from error
@@ -81,6 +87,7 @@ def push_branch(run: Run) -> None:
 
 
 def _make(project: Project, run: Run, options: RunOptions, lister: Lister) -> None:
+    reach(project.remote, project.access)
     with _building_site(run) as site:
         if not _clone_from_origin(project, run, site):
             project.recipe_file(run.recipe)
@@ -95,6 +102,7 @@ def _make(project: Project, run: Run, options: RunOptions, lister: Lister) -> No
             _commit(draft)
         else:
             _set_up(project, site)
+        write_local(site, project.access)
         site.rename(run.folder)
     push_branch(run)
 
@@ -161,14 +169,10 @@ def _seed_memory(project: Project, run: Run) -> None:
 
 
 def _write_remote(project: Project, folder: Path) -> None:
-    from dvc.config import Config
-
     (folder / ".dvc").mkdir(exist_ok=True)
     if not (folder / ".dvc" / ".gitignore").exists():
         (folder / ".dvc" / ".gitignore").write_text("/config.local\n/tmp\n/cache\n")
-    with Config(str(folder / ".dvc")).edit("repo") as config:
-        config["core"]["remote"] = "storage"
-        config["remote"] = {**config.get("remote", {}), "storage": {"url": project.remote}}
+    write_committed(folder, project.remote, project.access)
 
 
 def _set_up(project: Project, folder: Path) -> None:

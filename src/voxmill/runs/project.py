@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from voxmill.errors import UsageError
 from voxmill.runs.git import Git, GitFailed
+from voxmill.runs.remote_access import RemoteAccess, check_remote_url
 
 PROJECT_KEY = "voxmill.project"
 """Git setting of a run's clone: the project that it belongs to."""
@@ -29,6 +30,8 @@ class Project:
     """`VOXMILL_REMOTE`: DVC remote, absolute; `home/remote` by default."""
     main_branch: str
     """Branch of the origin that memory is merged into."""
+    access: RemoteAccess = field(default_factory=RemoteAccess)
+    """`VOXMILL_SSH_…`, `VOXMILL_S3_…`: how this machine gets at the remote."""
 
     @classmethod
     def find(cls, start: Path, environ: Mapping[str, str]) -> Project:
@@ -36,11 +39,12 @@ class Project:
 
         Args:
             start: Any folder of the project.
-            environ: The environment; `VOXMILL_HOME`, `VOXMILL_GIT`, `VOXMILL_REMOTE` and
-                `VOXMILL_DATA` are read.
+            environ: The environment; `VOXMILL_HOME`, `VOXMILL_GIT`, `VOXMILL_REMOTE`,
+                `VOXMILL_DATA` and what `RemoteAccess` names are read.
 
         Raises:
-            UsageError: There is no git checkout with a dvc.yaml and a commit.
+            UsageError: There is no git checkout with a dvc.yaml and a commit, or a variable is
+                wrong.
         """
         root = _checkout(start)
         home = Path(environ.get("VOXMILL_HOME") or root / ".voxmill").absolute()
@@ -52,8 +56,9 @@ class Project:
             home=home,
             data=Path(environ.get("VOXMILL_DATA") or root).absolute(),
             origin=origin,
-            remote=remote if "://" in remote else str(Path(remote).absolute()),
+            remote=check_remote_url(remote) if "://" in remote else str(Path(remote).absolute()),
             main_branch=_main_branch(root, origin),
+            access=RemoteAccess.from_environ(environ),
         )
 
     @classmethod
@@ -75,6 +80,7 @@ class Project:
                 origin=known["remote.origin.url"],
                 remote=known["voxmill.remote"],
                 main_branch=known["voxmill.main"],
+                access=RemoteAccess.of_clone(folder),
             )
         except KeyError as error:
             raise UsageError(

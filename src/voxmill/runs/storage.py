@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sqlite3
 import threading
 import time
@@ -16,16 +17,15 @@ from contextlib import ExitStack, chdir, contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-from voxmill.errors import UsageError, VoxmillError
+from voxmill.errors import UsageError
 from voxmill.runs.disk import disk_full, is_disk_full, is_nearly_full
+from voxmill.runs.remote_access import REMOTE_NAME, RemoteAccess
+from voxmill.runs.remote_failures import StorageFailed, told
+from voxmill.runs.remote_reach import reaching
 
 Settled = Literal["unchanged", "restored"]
 _LOCK_TRIES = 8
 _turn = threading.RLock()
-
-
-class StorageFailed(VoxmillError):
-    """DVC could not do what it was asked; trying again may help."""
 
 
 class Storage:
@@ -45,6 +45,8 @@ class Storage:
             self._repo = Repo(str(folder))
         self.folder = folder
         self.recipe = recipe
+        self.remote = str(self._repo.config["remote"].get(REMOTE_NAME, {}).get("url", ""))
+        self._access = RemoteAccess.from_environ(os.environ).over(RemoteAccess.of_clone(folder))
 
     def close(self) -> None:
         """Gives DVC's databases back."""
@@ -191,7 +193,12 @@ class Storage:
         from dvc.lock import LockError
         from dvc.repo import lock_repo
 
-        with translated(self.folder), _inside(self.folder), ExitStack() as stack:
+        with (
+            translated(self.folder, self.remote),
+            _inside(self.folder),
+            reaching(self.remote, self._access),
+            ExitStack() as stack,
+        ):
             for attempt in range(_LOCK_TRIES):
                 try:
                     stack.enter_context(lock_repo(self._repo))
@@ -246,23 +253,27 @@ def _causes_heard() -> Iterator[None]:
 
 
 @contextmanager
-def translated(folder: Path) -> Iterator[None]:
-    """Turns DVC's exceptions and a full disk into voxmill's errors.
+def translated(folder: Path, remote: str = "") -> Iterator[None]:
+    """Turns DVC's exceptions, those of its remotes and a full disk into voxmill's errors.
 
     Raises:
         EngineMissing: The disk is full.
+        RemoteRefused: Host key, login, bucket or address of the remote is wrong.
         StorageFailed: Anything else that DVC could not do.
     """
     from dvc.exceptions import DvcException
 
     try:
         yield
-    except (DvcException, OSError, sqlite3.Error) as error:
+    except Exception as error:
         if is_disk_full(error) or (isinstance(error, sqlite3.Error) and is_nearly_full(folder)):
             raise disk_full(folder, str(error)) from error
-        if not isinstance(error, OSError):
-            raise StorageFailed(
-                f"DVC in {folder}: {error}. What is committed is safe; start again, or look with "
-                f"`dvc status` in that folder."
-            ) from error
-        raise
+        failure = told(error, remote) if "://" in remote else None
+        if failure is not None:
+            raise failure from error
+        if not isinstance(error, DvcException | sqlite3.Error):
+            raise
+        raise StorageFailed(
+            f"DVC in {folder}: {error}. What is committed is safe; start again, or look with "
+            f"`dvc status` in that folder."
+        ) from error
