@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -10,6 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from voxmill.observability.log_context import REQUEST_VARIABLE, request_id
+from voxmill.observability.logs import MODE_VARIABLE
 from voxmill.pipeline.recipe_file import read_recipe_file, source_folders
 from voxmill.runs import memory
 from voxmill.runs.failures import error_of
@@ -60,7 +63,9 @@ def list_in_workshop(order: ListingOrder) -> None:
     for name, folder in sorted(order.folders.items()):
         command += ["--in", f"{name}={folder}"]
     command += ["--cache", str(order.cache), "--out", str(order.out)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    # Its last word is read here, and is text whatever this process writes.
+    environ = {**os.environ, MODE_VARIABLE: "text", REQUEST_VARIABLE: request_id()}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environ)
     if done.returncode != 0:
         said = done.stderr.strip().removeprefix("voxmill: ")
         # The file is a draft in a folder that is about to go; people know the recipe by its name.

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
-from voxmill.runs.listing import compare
+import pytest
+
+from voxmill.errors import UsageError
+from voxmill.runs.listing import ListingOrder, compare, list_in_workshop
 
 
 def listing(**files: str) -> bytes:
@@ -25,3 +29,19 @@ def test_the_same_listing_is_not_fresh_and_the_first_one_is() -> None:
     assert not compare(listing(a="1"), listing(a="1")).fresh
     assert compare(None, listing(a="1")).added == ("a",)
     assert compare(None, listing()).fresh
+
+
+def test_what_the_workshop_refuses_is_told_in_words_also_where_logs_are_json(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The message crosses the border between the processes as a message."""
+    monkeypatch.setenv("VOXMILL_LOG", "json")
+    recipe = tmp_path / "digits.yaml"
+    recipe.write_text("title: A toy\nfamily: none\n")
+    order = ListingOrder(
+        recipe_file=recipe, folders={}, cache=tmp_path / "cache.json", out=tmp_path / "out.json"
+    )
+    with pytest.raises(UsageError) as refusal:
+        list_in_workshop(order)
+    assert "family: " in str(refusal.value)
+    assert '"message"' not in str(refusal.value)
