@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from voxmill.observability.redaction import redact
+
 _LONGEST_REASON = 300
 
 
@@ -55,8 +57,8 @@ class Notice:
 
 
 def one_line(text: str) -> str:
-    """The first line of a message that says something, shortened."""
-    first = next((line.strip() for line in text.splitlines() if line.strip()), "")
+    """The first line of a message that says something, shortened and without secrets."""
+    first = next((line.strip() for line in redact(text).splitlines() if line.strip()), "")
     return first if len(first) <= _LONGEST_REASON else first[: _LONGEST_REASON - 1] + "…"
 
 
