@@ -224,7 +224,7 @@ def test_a_server_that_is_away_is_worth_another_try(ssh, tmp_path) -> None:
     [
         ({"VOXMILL_REMOTE": "s3://another-bucket/remote"}, "no such bucket"),
         ({"key": "AKIASTRANGER"}, "does not know the access key"),
-        ({"secret": "wrong"}, "the secret key is wrong"),
+        ({"secret": "wrong"}, "the secret key is wrong"),  # pragma: allowlist secret
         ({"VOXMILL_S3_CREDENTIALS": ""}, "no keys were found"),
     ],
 )

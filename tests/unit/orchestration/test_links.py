@@ -16,7 +16,7 @@ BRANCH = "run/digits/manual-2026"
         ("git@github.com:a/b.git", "https://github.com/a/b/tree/run/digits/manual-2026"),
         ("ssh://git@github.com:22/a/b", "https://github.com/a/b/tree/run/digits/manual-2026"),
         (
-            "https://oauth2:secret@gitlab.example.org/g/s/b.git",
+            "https://oauth2:secret@gitlab.example.org/g/s/b.git",  # pragma: allowlist secret
             "https://gitlab.example.org/g/s/b/-/tree/run/digits/manual-2026",
         ),
         ("git@bitbucket.org:a/b.git", "https://bitbucket.org/a/b/branch/run/digits/manual-2026"),
