@@ -14,8 +14,8 @@ from toys.airflow_server import toy_project_with_dags
 from toys.toy_project import STAGES, ToyProject, make_project
 
 TESTS = Path(__file__).resolve().parents[1]
-SECRET = "not-to-be-" + "seen-1234"
-WORDS = f"ftp://me:{SECRET}@host\n{SECRET}"
+HIDDEN = "not-to-be-" + "seen-1234"
+WORDS = f"ftp://me:{HIDDEN}@host\n{HIDDEN}"
 """A password that shows itself as one, logged; and a secret of the worker, past any logger."""
 AIRFLOW_RUN = "manual__2026-11-21T03:00:00+00:00"
 
@@ -27,7 +27,7 @@ def resume(toy: ToyProject, mode: str, *options: str) -> subprocess.CompletedPro
     return subprocess.run(
         [sys.executable, script, str(toy.control), "resume", "one", *options],
         cwd=toy.root,
-        env=environ | {"TOY_API_KEY": SECRET, "VOXMILL_LOG": mode},
+        env=environ | {"TOY_API_KEY": HIDDEN, "VOXMILL_LOG": mode},
         capture_output=True,
         text=True,
         check=False,
@@ -113,15 +113,15 @@ def test_the_secret_is_nowhere(
     in_text: subprocess.CompletedProcess[str],
 ) -> None:
     """Neither in what was printed nor in the run's log; it was said, with stars."""
-    refused = [resume(speaking, mode, "--until", SECRET) for mode in ("json", "text")]
+    refused = [resume(speaking, mode, "--until", HIDDEN) for mode in ("json", "text")]
     for done in refused:
         assert done.returncode == 64
         assert "--until ***: digits has no such stage" in done.stderr
-        assert SECRET not in done.stdout + done.stderr
+        assert HIDDEN not in done.stdout + done.stderr
     printed = in_json.stdout + in_json.stderr + in_text.stdout + in_text.stderr
     kept = speaking.open("one").log.read_text()
     for text in (printed, kept):
-        assert SECRET not in text
+        assert HIDDEN not in text
         assert "heard: ftp://me:***@host" in text
     assert kept.count("--until ***: digits has no such stage") == 2
 
@@ -136,7 +136,7 @@ def test_airflow_s_log_is_readable_names_the_request_and_keeps_the_secret(
     home = tmp_path / "airflow"
     script = TESTS / "toys" / "supervised_task.py"
     environ = {name: value for name, value in os.environ.items() if "AIRFLOW" not in name}
-    environ |= {"PYTHONPATH": str(TESTS), "VOXMILL_LOG": "json", "TOY_TOKEN": SECRET}
+    environ |= {"PYTHONPATH": str(TESTS), "VOXMILL_LOG": "json", "TOY_TOKEN": HIDDEN}
     arguments = (toy.root, home, "digits", AIRFLOW_RUN, "ingest", 1, toy.control)
     done = subprocess.run(
         [sys.executable, script, *map(str, arguments)],
@@ -148,7 +148,7 @@ def test_airflow_s_log_is_readable_names_the_request_and_keeps_the_secret(
     )
     assert done.returncode == 0, done.stderr
     text = (home / "logs" / "digits" / "ingest.1.log").read_text()
-    assert SECRET not in text + done.stdout + done.stderr
+    assert HIDDEN not in text + done.stdout + done.stderr
     told = events(text)
     assert [event for event in told if "raw: ***" in str(event["event"])]
     assert [event for event in told if "INFO step 3/9 loss 0.5" in str(event["event"])]
@@ -157,6 +157,6 @@ def test_airflow_s_log_is_readable_names_the_request_and_keeps_the_secret(
     assert [event for event in told if event.get("request") == request]
     (log,) = (toy.root / ".voxmill" / "runs" / "digits").glob("*/work/digits/logs/manual-*.log")
     kept = events(log.read_text())
-    assert SECRET not in log.read_text()
+    assert HIDDEN not in log.read_text()
     assert {event["request"] for event in kept} == {request}
     assert {event["logger"] for event in kept} >= {"voxmill.toys", "voxmill"}

@@ -14,7 +14,7 @@ import pytest
 from voxmill.observability.log_context import log_context
 from voxmill.observability.log_line import as_json, as_text, event_of
 
-SECRET = "not-to-be-" + "seen-1234"
+HIDDEN = "not-to-be-" + "seen-1234"
 PROGRAM = """
 import logging, os, sys, threading, warnings
 from voxmill.observability.log_context import log_context
@@ -41,13 +41,13 @@ FIELDS = {"time", "level", "logger", "message", "request"}
 def said(mode: str, **environ: str) -> list[str]:
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM],
-        env={**os.environ, "VOXMILL_LOG": mode, "A_TOKEN": SECRET, **environ},
+        env={**os.environ, "VOXMILL_LOG": mode, "A_TOKEN": HIDDEN, **environ},
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 1
-    assert SECRET not in done.stdout + done.stderr
+    assert HIDDEN not in done.stdout + done.stderr
     return done.stderr.splitlines()
 
 

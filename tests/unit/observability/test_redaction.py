@@ -120,7 +120,7 @@ def test_passwords_in_urls_of_any_variable_are_secrets() -> None:
     environ = {
         "VOXMILL_AIRFLOW_DB": "postgresql://u:long-password-1@db/x",  # pragma: allowlist secret
         "BAD": "http://[@",
-    }  # pragma: allowlist secret
+    }
     assert secret_values(environ) == {"long-password-1"}
 
 
