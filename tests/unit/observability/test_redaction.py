@@ -55,13 +55,13 @@ def test_a_secret_is_found_as_it_stands_in_a_url_or_in_quotes() -> None:
         ("hf_" + "a" * 34, "***"),
         ("ghp_" + "a1" * 18 + ": refused", "***: refused"),
         (
-            "POST https://hooks.slack.com/services/T0/B0/xyz: 404",  # pragma: allowlist secret  # pragma: allowlist secret
+            "POST https://hooks.slack.com/services/T0/B0/xyz: 404",  # pragma: allowlist secret
             "POST https://hooks.slack.com/*** 404",
         ),
         ("password=hunter2 host=db", "password=*** host=db"),
         ("GET /x?access_token=abcdef&page=2", "GET /x?access_token=***&page=2"),
         (
-            '{"password": "hunter2", "user": "me"}',  # pragma: allowlist secret  # pragma: allowlist secret
+            '{"password": "hunter2", "user": "me"}',  # pragma: allowlist secret
             '{"password": "***", "user": "me"}',
         ),
         ("aws_secret_access_key = abcd/efgh", "aws_secret_access_key = ***"),
