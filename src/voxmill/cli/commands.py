@@ -7,6 +7,7 @@ import typer
 from voxmill.cli import (
     airflow,
     demo,
+    docker_proxy,
     doctor,
     dvc,
     exporter,
@@ -42,6 +43,7 @@ def register(app: typer.Typer) -> None:
         doctor,
         demo,
         dvc,
+        docker_proxy,
     )
     watchers = (exporter, monitoring, watch, forward)
     for command in (*office, *watchers, recipe, stage):
