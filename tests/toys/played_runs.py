@@ -53,7 +53,7 @@ class PlayedRuns:
     def question(self, recipe: str) -> RequiredAction:
         """What the recipe's run asks a person, who takes a moment to read it.
 
-        An answer in the very second of the question finds the scheduler unaware that the task
+        An answer in the very seconds of the question finds the scheduler unaware that the task
         waits: it takes the task for lost, and a further try asks again.
         """
         asked = self.server.wait_for_action(self.runs[recipe], timeout_seconds=PATIENCE_SECONDS)

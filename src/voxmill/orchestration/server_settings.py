@@ -107,6 +107,9 @@ def _sensible(cores: int) -> dict[str, str]:
         # not five minutes later.
         "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "15",
         "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "120",
+        # A task's end is often seen at the next heartbeat only, 5 s apart by default: every task
+        # takes that longer, and an answer that a person gives sooner costs the task a try.
+        "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "2",
         "AIRFLOW__LOGGING__COLORED_CONSOLE_LOG": "False",
         "AIRFLOW__LOGGING__NAMESPACE_LEVELS": "",
         "AIRFLOW__API__INSTANCE_NAME": "voxmill",
