@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import httpx
@@ -17,7 +18,7 @@ from voxmill.orchestration.airflow_api import AirflowRefused
 from voxmill.runs.run import slug
 
 PATIENCE_SECONDS = 420
-READING_SECONDS = 5
+READING_SECONDS = 3
 
 
 @dataclass
@@ -57,6 +58,12 @@ class PlayedRuns:
         waits: it takes the task for lost, and a further try asks again.
         """
         asked = self.server.wait_for_action(self.runs[recipe], timeout_seconds=PATIENCE_SECONDS)
+        asker = self.tasks(recipe)[asked.task]["id"]
+
+        def left() -> bool | None:
+            return None if _processes(self, asker) else True
+
+        wait(left, 60, f"{asked.task} of {recipe} to leave its slot")
         time.sleep(READING_SECONDS)
         return asked
 
@@ -106,14 +113,23 @@ def asked_again(runs: PlayedRuns, recipe: str) -> RequiredAction | None:
 
 
 def task_process(runs: PlayedRuns, recipe: str, task: str) -> psutil.Process:
-    """The process of Airflow that carries out a task; its title ends with the task's own id."""
+    """The process of Airflow that carries out a task, beside the one that watches over it."""
     wanted = runs.tasks(recipe)[task]["id"]
-    members = session_members(runs.server.components["scheduler"])
-    for member in members:
-        process = psutil.Process(member.pid)
-        if " ".join(process.cmdline()).strip().endswith(f"worker -- {wanted}"):
-            return process
-    raise AssertionError(f"no process of {task} {wanted} among {members}")
+    found = _processes(runs, wanted)
+    [process] = [title for title in found if title.endswith(f"worker -- {wanted}")]
+    return found[process]
+
+
+def _processes(runs: PlayedRuns, task_id: str) -> dict[str, psutil.Process]:
+    """Airflow's processes for a task, by title, which ends with the task's own id."""
+    found = {}
+    for member in session_members(runs.server.components["scheduler"]):
+        with suppress(psutil.NoSuchProcess):
+            process = psutil.Process(member.pid)
+            title = " ".join(process.cmdline()).strip()
+            if title.endswith(task_id):
+                found[title] = process
+    return found
 
 
 def job_process(runs: PlayedRuns, recipe: str) -> ProcessId:
