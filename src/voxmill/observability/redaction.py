@@ -46,8 +46,8 @@ _WEBHOOK = (
 _PATTERNS: tuple[tuple[str, str], ...] = (
     (r"(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", STARS),
     # user:password@ of a URL; and a token in the user's place
-    (r"(?i)\b([a-z][a-z0-9+.-]*://[^\s/?#@:'\"]*):[^\s/?#@'\"]+@", rf"\1:{STARS}@"),
-    (r"(?i)\b([a-z][a-z0-9+.-]*://)[^\s/?#@:'\"]{20,}@", rf"\1{STARS}@"),
+    (r"(?i)\b([a-z][a-z0-9+.-]{0,20}://[^\s/?#@:'\"]*):[^\s/?#@'\"]+@", rf"\1:{STARS}@"),
+    (r"(?i)\b([a-z][a-z0-9+.-]{0,20}://)[^\s/?#@:'\"]{20,}@", rf"\1{STARS}@"),
     # an HTTP header, also as Python or JSON shows it
     (_HEADER, rf"\1{STARS}"),
     (r"(?i)\b(bearer\s+)(?=[^\s\"']*\d)[a-z0-9._~+/=-]{8,}", rf"\1{STARS}"),
