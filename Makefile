@@ -4,6 +4,7 @@ SHELL := /bin/bash
 PYTHON ?= python3.11
 BIN := .venv/bin
 VARIANT ?= cpu
+COMPOSE ?= docker compose
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # grafana-client brings urllib3-future, whose wheel overwrites urllib3 and with it the HTTP of
 # everything else; built from source with this switch it keeps to itself. uv reads which package
@@ -13,7 +14,7 @@ export PIP_NO_BINARY := urllib3-future
 # A folder of wheels, where pip is set up to use one (a CPU build of torch, say); uv must be told.
 LINKS = $$($(BIN)/python -m pip config get global.find-links 2>/dev/null || true)
 
-.PHONY: help setup demo airflow monitoring test proof check images graph dashboards lock format clean
+.PHONY: help setup demo airflow monitoring test proof check images graph dashboards lock format clean up down logs
 
 help:  ## what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -68,6 +69,17 @@ images:  ## container images voxmill-stage, voxmill-airflow: make images [VARIAN
 	    --build-arg VERSION="$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml | head -n 1)" \
 	    --file images/$$image/Dockerfile --tag voxmill-$$image . ; \
 	done
+
+up: setup  ## Airflow, database, metrics and dashboards in containers, as .env says: see docs/operations.md
+	@test -f .env || { echo "No .env: cp .env.example .env, correct the paths in it, and start again." >&2; exit 64; }
+	@voxmill compose secrets secrets
+	$(COMPOSE) up --detach --wait
+
+down:  ## ends what `make up` started; stages that run go on, volumes stay
+	$(COMPOSE) down
+
+logs:  ## what the services say: make logs [SERVICE=airflow-scheduler]
+	$(COMPOSE) logs --follow --tail 100 $(SERVICE)
 
 graph: setup  ## pipeline.json and versions.yaml from dvc.yaml, the recipes and the code
 	voxmill graph

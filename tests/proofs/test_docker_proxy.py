@@ -7,6 +7,7 @@ import json
 import socket
 import subprocess
 import sys
+import sysconfig
 import threading
 import time
 from collections.abc import Iterator
@@ -16,11 +17,12 @@ from typing import Any, ClassVar
 import pytest
 
 from contracts.launcher_contract import LauncherContract
-from toys.docker_engine import BASE_IMAGE, DockerEngine, docker_engine
+from toys.docker_engine import BASE_IMAGE, REPOSITORY, DockerEngine, docker_engine
 from voxmill.launchers.container import container_name, creation
 from voxmill.launchers.docker import DockerLauncher
 from voxmill.launchers.engine import connect
 from voxmill.launchers.launcher import StageRun
+from voxmill.launchers.same_path import check_same_path
 
 START_SECONDS = 30.0
 
@@ -313,3 +315,40 @@ def test_many_ask_at_once_and_one_that_hangs_holds_nobody_up(door) -> None:
     assert answers == [200] * 20
     for each in idle:
         each.close()
+
+
+def proxy_container(engine: DockerEngine, home: Path, inside: Path) -> list[str]:
+    """`docker run` of the proxy as docker-compose.yml has it, with this checkout's code."""
+    command = ["run", "--detach", "--network", "none", "--name", "the-proxy"]
+    for folder in (REPOSITORY / "src", Path(sysconfig.get_path("purelib"))):
+        command += ["--volume", f"{folder}:{folder}:ro"]
+        if folder.name == "src":
+            command += ["--env", f"PYTHONPATH={folder}:{sysconfig.get_path('purelib')}"]
+    command += [
+        "--volume",
+        f"{engine.socket}:/var/run/docker.sock",
+        "--env",
+        f"VOXMILL_HOME={inside}",
+    ]
+    command += ["--volume", f"{home}:{inside}", "--volume", f"{home}/door:/run/voxmill", BASE_IMAGE]
+    return [*command, "python3", "-m", "voxmill.cli.main", "docker-proxy", "--own-mount"]
+
+
+def test_in_a_container_the_proxy_refuses_a_home_that_the_host_has_elsewhere(
+    engine, tmp_path: Path
+) -> None:
+    """It asks the engine about its own mounts, for stages are given the host's paths."""
+    home = tmp_path / "there"
+    (home / "door").mkdir(parents=True)
+    engine.docker(*proxy_container(engine, home, Path("/elsewhere")))
+    assert engine.docker("wait", "the-proxy").stdout.strip() == "64"
+    said = engine.docker("logs", "the-proxy").stderr
+    assert f"the host has this folder at {home}" in said
+    engine.docker("rm", "the-proxy")
+    engine.docker(*proxy_container(engine, home, home))
+    deadline = time.monotonic() + START_SECONDS
+    while not (home / "door" / "docker.sock").exists():
+        assert time.monotonic() < deadline, engine.docker("logs", "the-proxy").stderr
+        time.sleep(0.1)
+    assert raw(home / "door" / "docker.sock", "GET", "/_ping") == (200, "OK")
+    check_same_path(home)

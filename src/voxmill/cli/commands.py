@@ -6,6 +6,7 @@ import typer
 
 from voxmill.cli import (
     airflow,
+    compose,
     demo,
     docker_proxy,
     doctor,
@@ -44,6 +45,7 @@ def register(app: typer.Typer) -> None:
         demo,
         dvc,
         docker_proxy,
+        compose,
     )
     watchers = (exporter, monitoring, watch, forward)
     for command in (*office, *watchers, recipe, stage):

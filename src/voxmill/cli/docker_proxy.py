@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 from pathlib import Path
 from typing import Annotated
 
@@ -30,12 +31,16 @@ def docker_proxy(
         list[str] | None, typer.Option(help="An image that stages may run in.")
     ] = None,
     listen: Annotated[Path, typer.Option(help="Socket to make.")] = LISTEN,
+    own_mount: Annotated[
+        bool, typer.Option("--own-mount", help="Refuse a home that the host has elsewhere.")
+    ] = False,
     engine: Annotated[Path, typer.Option(help="The engine's own socket.")] = ENGINE,
 ) -> None:
     """Passes on to Docker what the launcher `docker` needs; refuses and logs everything else."""
     from voxmill.errors import EngineMissing, UsageError
-    from voxmill.launchers.engine_proxy import EngineProxy
+    from voxmill.launchers.engine_proxy import EngineProxy, inspected
     from voxmill.launchers.engine_rules import Rules
+    from voxmill.launchers.same_path import note_same_path
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     home = home or Path(os.environ.get("VOXMILL_HOME", ""))
@@ -46,6 +51,8 @@ def docker_proxy(
         )
     if not engine.is_socket():
         raise EngineMissing(f"{engine} is no socket: name the Docker engine's with --engine.")
+    if own_mount:
+        note_same_path(home, inspected(engine, socket.gethostname()) or {})
     rules = Rules(
         home=home, readable=tuple(read_only or ()), images=tuple(image or ("voxmill-stage",))
     )

@@ -62,6 +62,23 @@ class _Engine(http.client.HTTPConnection):
         self.sock.connect(str(self._path))
 
 
+def inspected(engine: Path, name: str) -> dict[str, Any] | None:
+    """What the engine says of a container; None where it has none of that name.
+
+    Args:
+        engine: The engine's own socket.
+        name: The container's name or id.
+    """
+    connection = _Engine(engine)
+    try:
+        connection.request("GET", f"/containers/{name}/json")
+        answer = connection.getresponse()
+        said = json.loads(answer.read() or b"{}")
+    finally:
+        connection.close()
+    return said if answer.status == 200 else None
+
+
 class _Handler(BaseHTTPRequestHandler):
     server: EngineProxy
     timeout = 60.0
@@ -97,7 +114,7 @@ class _Handler(BaseHTTPRequestHandler):
             return self.path, self.server.rules.creation(body)
         if not request.container:
             return self.path, b""
-        found = self._inspected(request.container)
+        found = inspected(self.server.engine, request.container)
         if found is None:  # the engine says 404 in its own words
             return self.path, b""
         identity = self.server.rules.check_container(found)
@@ -111,16 +128,6 @@ class _Handler(BaseHTTPRequestHandler):
         # By its id, so that the container which was looked at is the one that is meant.
         old, new = f"/containers/{request.container}", f"/containers/{identity}"
         return self.path.replace(old, new, 1), b""
-
-    def _inspected(self, name: str) -> dict[str, Any] | None:
-        connection = _Engine(self.server.engine)
-        try:
-            connection.request("GET", f"/containers/{name}/json")
-            answer = connection.getresponse()
-            said = json.loads(answer.read() or b"{}")
-        finally:
-            connection.close()
-        return said if answer.status == 200 else None
 
     def _pass_on(self, target: str, body: bytes) -> None:
         connection = _Engine(self.server.engine)
