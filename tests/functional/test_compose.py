@@ -15,7 +15,7 @@ import pytest
 
 from voxmill.errors import UsageError
 from voxmill.launchers.same_path import NOTE, check_same_path, note_same_path
-from voxmill.orchestration.compose import entered, make_secrets
+from voxmill.orchestration.compose import entered, make_secrets, place_logins
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 # The command that the package installs ends with 0 whatever happens; this is what it starts.
@@ -171,6 +171,20 @@ def test_a_service_starts_with_its_secrets_where_the_home_is_the_host_s(tmp_path
     (secrets / "airflow_token_key").write_text("")
     with pytest.raises(UsageError, match="airflow_token_key"):
         entered(environ, secrets)
+
+
+def test_logins_are_put_where_airflow_may_write_and_other_ones_stay(tmp_path: Path) -> None:
+    """Airflow opens its file of passwords for appending, and a mounted secret is read-only."""
+    make_secrets(tmp_path / "secrets")
+    environ = {"AIRFLOW_HOME": str(tmp_path / "airflow")}
+    place_logins(environ, tmp_path / "secrets")
+    file = tmp_path / "airflow" / "logins.json"
+    assert file.stat().st_mode & 0o777 == 0o600
+    admin = json.loads(file.read_text())["admin"]
+    assert admin == json.loads((tmp_path / "secrets" / "airflow_logins.json").read_text())["admin"]
+    file.write_text(json.dumps({"admin": "old", "olga": "made by Airflow"}))
+    place_logins(environ, tmp_path / "secrets")
+    assert json.loads(file.read_text()) == {"admin": admin, "olga": "made by Airflow"}
 
 
 def test_a_home_that_the_host_has_elsewhere_is_refused(tmp_path: Path) -> None:

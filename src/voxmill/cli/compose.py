@@ -31,7 +31,7 @@ def secrets(
 def enter(context: typer.Context) -> None:
     """Becomes the command that follows, with its secrets; refuses a misplaced VOXMILL_HOME."""
     from voxmill.errors import UsageError
-    from voxmill.orchestration.compose import entered
+    from voxmill.orchestration.compose import entered, place_logins
 
     if not context.args:
         raise UsageError("No command to start: voxmill compose enter COMMAND …")
@@ -39,4 +39,6 @@ def enter(context: typer.Context) -> None:
     for name in ("AIRFLOW_HOME", "HOME"):
         if folder := environ.get(name):
             Path(folder).mkdir(parents=True, exist_ok=True)
+    if "api-server" in context.args:
+        place_logins(environ)
     os.execvpe(context.args[0], context.args, environ)  # noqa: S606  # a fixed command, no shell

@@ -56,13 +56,37 @@ def entered(environ: Mapping[str, str], folder: Path = SECRETS) -> dict[str, str
         "AIRFLOW__CORE__FERNET_KEY": _read(folder, "airflow_fernet_key"),
         "AIRFLOW__API__SECRET_KEY": _read(folder, "airflow_session_key"),
         "AIRFLOW__API_AUTH__JWT_SECRET": _read(folder, "airflow_token_key"),
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(folder / "airflow_logins.json"),
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(_logins_file(environ)),
     }
     if environ.get("AIRFLOW__CORE__EXECUTOR") == "CeleryExecutor":
         password = quote(_read(folder, "redis_password"), safe="")
         values["AIRFLOW__CELERY__BROKER_URL"] = f"redis://:{password}@redis:6379/0"
         values["AIRFLOW__CELERY__RESULT_BACKEND"] = f"db+{database}"
     return {**environ, **values}
+
+
+def place_logins(environ: Mapping[str, str], folder: Path = SECRETS) -> None:
+    """Puts the logins where Airflow may write: it opens the file for writing only to read it.
+
+    Passwords that Airflow has made for further logins stay; the secret's win.
+
+    Args:
+        environ: The container's environment.
+        folder: Where Compose mounts the secrets.
+    """
+    file = _logins_file(environ)
+    there = json.loads(file.read_text("utf-8") or "{}") if file.is_file() else {}
+    wanted = there | json.loads(_read(folder, "airflow_logins.json"))
+    if wanted != there:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        half = file.with_name(f".{file.name}.half")
+        half.touch(mode=0o600)
+        half.write_text(json.dumps(wanted) + "\n", "utf-8")
+        half.rename(file)
+
+
+def _logins_file(environ: Mapping[str, str]) -> Path:
+    return Path(environ.get("AIRFLOW_HOME", "")) / "logins.json"
 
 
 def _read(folder: Path, name: str) -> str:
