@@ -40,7 +40,6 @@ def register(app: typer.Typer) -> None:
         launch,
         graph,
         grafana,
-        forward,
         doctor,
         demo,
         dvc,
