@@ -112,11 +112,13 @@ def worker_megabytes(server: RunningServer, task_id: str) -> dict[str, float]:
     scheduler = psutil.Process(server.components["scheduler"].pid)
     found: dict[str, float] = {}
     for process in scheduler.children(recursive=True):
-        title = " ".join(process.cmdline()).strip()
+        try:
+            title, memory = " ".join(process.cmdline()).strip(), process.memory_full_info()
+        except psutil.NoSuchProcess:  # git, say, that has done its work
+            continue
         if not title.endswith(task_id):
             continue
         role = "supervisor" if "LocalExecutor" in title else "task"
-        memory = process.memory_full_info()
         found[f"{role} resident MB"] = memory.rss / 1e6
         found[f"{role} proportional MB"] = memory.pss / 1e6
     return dict(sorted(found.items()))
