@@ -131,7 +131,7 @@ def fill_form(airflow: AirflowPage, album: Album) -> str:
     assert "'My Image' does not match" in airflow.refusal()
     album.shoot("form-refuses")
     airflow.fill({**SMALL, "train.seed": 2, "resources.image": ""})
-    airflow.field("train.seed").scroll_into_view_if_needed()
+    airflow.unfold("train")
     album.shoot("form-filled")
     return airflow.submit()
 

@@ -65,9 +65,11 @@ class AirflowPage:
         return [text.strip() for text in found.all_inner_texts()]
 
     def unfold(self, section: str) -> None:
-        """Opens a group of the form."""
-        self.form.get_by_role("button", name=section, exact=True).click()
-        self.settle()
+        """Opens a group of the form, which closes the others; leaves an open one open."""
+        button = self.form.get_by_role("button", name=section, exact=True)
+        if button.get_attribute("aria-expanded") != "true":
+            button.click()
+            self.settle()
 
     def field(self, key: str) -> Locator:
         """The field of a key such as `train.epochs`."""
@@ -76,16 +78,11 @@ class AirflowPage:
     def fill(self, values: Mapping[str, object]) -> None:
         """Fills fields in, group by group."""
         for section in dict.fromkeys(key.split(".")[0] for key in values):
-            if not self._unfolded(section):
-                self.unfold(section)
+            self.unfold(section)
             for key, value in values.items():
                 if key.startswith(f"{section}."):
                     self.field(key).fill(str(value))
                     self.field(key).blur()
-
-    def _unfolded(self, section: str) -> bool:
-        button = self.form.get_by_role("button", name=section, exact=True)
-        return button.get_attribute("aria-expanded") == "true"
 
     def press_trigger(self) -> None:
         """Sends the form."""
