@@ -3,6 +3,7 @@
 import json
 import signal
 import stat
+import time
 
 import pytest
 import yaml
@@ -14,6 +15,7 @@ from voxmill.orchestration.airflow_api import AirflowRefused
 from voxmill.orchestration.server_record import RECORD_FILE
 from voxmill.orchestration.triggering import Follower, start_run
 
+ANSWER_AFTER_SECONDS = 4.0
 ASKING = """# An Airflow DAG that asks a person, beside those of the recipes.
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import DAG
@@ -156,6 +158,9 @@ def test_a_question_is_told_and_answered(server):
     def hear(line):
         said.append(line)
         if "asks you: Is it good?" in line:
+            # Airflow's scheduler may lose an answer that is quicker than its own heartbeat; a
+            # person is not.
+            time.sleep(ANSWER_AFTER_SECONDS)
             api.answer(question, ["Approve"])
 
     end = Follower(api, run, hear, pause_seconds=0.2).follow()
@@ -234,11 +239,11 @@ def test_ctrl_c_ends_everything_but_the_job(server, toy):
     order = toy.order("ingest.sleep", 120)
     run = server.api().trigger("digits", {"train.epochs": 4})
     launched = wait(lambda: _job(server, run), 60, "the stage to start")
-    order.unlink()
     assert server.stop(signal.SIGINT) == 0
     assert server.left == {}
     assert "Jobs that ran go on" in server.output.read_text()
     assert launched.alive
+    order.unlink()
     launched.signal(signal.SIGTERM)
 
 

@@ -32,7 +32,7 @@ class PackageStage:
     """Writes `hf/`, `onnx/`, `artefacts.json` and `parity.json`, and measures what it wrote."""
 
     name = "package"
-    version = 1
+    version = 2
 
     def __init__(self, families: Callable[[str], Family] = load_family) -> None:
         self._families = families
