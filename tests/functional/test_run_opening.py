@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -94,3 +99,38 @@ def test_bad_states_of_git_get_one_clear_message(tmp_path: Path) -> None:
 
 def _no_listing(order: object) -> None:
     order.out.write_text("{}\n")  # type: ignore[attr-defined]
+
+
+def test_runs_that_are_opened_at_the_same_moment_do_not_get_in_each_other_s_way(
+    toy: ToyProject,
+) -> None:
+    """Each asks the main branch for memory while the others do, and while it moves on."""
+    moving = threading.Event()
+
+    def move() -> None:
+        while not moving.is_set():
+            toy.git("commit", "--quiet", "--allow-empty", "--message=Move on")
+
+    mover = threading.Thread(target=move)
+    mover.start()
+    try:
+        for round_number in range(3):
+            names = [f"run-{round_number}-{number}" for number in range(4)]
+            with ThreadPoolExecutor(len(names)) as pool:
+                runs = list(pool.map(lambda name: open_in_process(toy, name), names))
+            assert runs == [0] * len(names)
+    finally:
+        moving.set()
+        mover.join()
+
+
+def open_in_process(toy: ToyProject, name: str) -> int:
+    code = (
+        "import sys; from pathlib import Path; from toys.toy_project import ToyProject; "
+        "ToyProject(Path(sys.argv[1]), Path(sys.argv[2]), {}).open(sys.argv[3])"
+    )
+    return subprocess.run(
+        [sys.executable, "-c", code, str(toy.root), str(toy.control), name],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[1])},
+        check=False,
+    ).returncode

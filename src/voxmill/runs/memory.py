@@ -173,10 +173,16 @@ def _commit_on(git: Git, head: str, files: dict[str, bytes], subject: str) -> st
 
 
 def _fetch(git: Git, origin: str, branch: str) -> str:
-    """The newest commit of the origin's branch, brought here."""
-    kept = f"refs/voxmill/origin/{branch}"
-    git.run("fetch", "--quiet", "--no-tags", origin, f"+refs/heads/{branch}:{kept}")
-    return git.run("rev-parse", kept)
+    """The newest commit of the origin's branch, brought here.
+
+    No ref of ours is moved by it: runs that are opened at the same moment would fight for it.
+    """
+    ref = f"refs/heads/{branch}"
+    head = git.run("ls-remote", origin, ref).partition("\t")[0]
+    if not head or not git.succeeds("cat-file", "-e", f"{head}^{{commit}}"):
+        options = ("--quiet", "--no-tags", "--no-write-fetch-head", "--refmap=")
+        git.run("fetch", *options, origin, ref)
+    return head
 
 
 def _push_to_main(git: Git, project: Project, commit: str, name: str) -> None:
