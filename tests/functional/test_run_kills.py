@@ -99,6 +99,30 @@ def test_a_killed_opening_leaves_a_whole_run_or_none(
     assert [p.name for p in run.folder.parent.iterdir() if "opening" in p.name] == []
 
 
+def test_a_worker_killed_at_its_run_cache_entry_leaves_no_trap_for_other_runs(
+    toy: ToyProject,
+) -> None:
+    """The entry's folder is there and empty; the next run of the same inputs fills it."""
+    code, out = finish(worker(toy, "one", "ingest", "dvc.utils.serialize:dump_yaml", "before"))
+    assert code == -signal.SIGKILL, out
+    entries = [path for path in toy.root.rglob("dvc/runs/*/*") if path.is_dir()]
+    assert [list(folder.iterdir()) for folder in entries] == [[]]
+    assert toy.run_all(toy.open("two"), until="ingest") == {"ingest": "executed"}
+    assert toy.run_all(toy.open("three"), until="ingest") == {"ingest": "restored"}
+
+
+def test_an_entry_of_the_run_cache_is_read_only_when_it_is_whole(toy: ToyProject) -> None:
+    """A run that asks while another one writes the entry waits, and takes it."""
+    writer = worker(toy, "one", "ingest", "dvc.utils.serialize:dump_yaml", "slow")
+    while not any(path.is_dir() for path in toy.root.rglob("dvc/runs/*/*")):
+        assert writer.poll() is None, finish(writer)
+        time.sleep(0.02)
+    assert toy.run_all(toy.open("two"), until="ingest") == {"ingest": "restored"}
+    code, out = finish(writer)
+    assert code == 0, out
+    assert toy.launches("ingest") == 1
+
+
 def test_two_workers_of_one_run_and_two_runs_at_once(toy: ToyProject) -> None:
     """A second worker is told who holds the run; different runs do not disturb each other."""
     toy.order("ingest.sleep", 4)

@@ -5,63 +5,24 @@ Takes several minutes. `make proof AREA=digits`.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-STAGES = ("ingest", "audit", "verify", "prepare", "probe", "train", "package", "evaluate")
+from toys.real_project import fresh_clone, run
+from toys.toy_project import STAGES, hashes
 
-
-def run(*command: str, cwd: Path, timeout_seconds: float = 1800) -> str:
-    """The standard output of a command that must end with 0."""
-    done = subprocess.run(
-        command,
-        cwd=cwd,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=timeout_seconds,
-        check=False,
-    )
-    assert done.returncode == 0, f"{command}\n{done.stdout[-6000:]}\n{done.stderr[-6000:]}"
-    return done.stdout
-
-
-def environment() -> dict[str, str]:
-    """The caller's environment without voxmill's settings, this interpreter's commands first."""
-    kept = {
-        k: v for k, v in os.environ.items() if not k.startswith(("VOXMILL_", "AIRFLOW", "GIT_"))
-    }
-    kept["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}"
-    return kept
-
-
-def hashes(folder: Path) -> dict[str, str]:
-    """sha256 of every file below the folder, by relative path."""
-    return {
-        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
+DEMO_SECONDS = 1800
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A fresh clone of what is committed, where the demo has run once."""
-    folder = tmp_path_factory.mktemp("proof") / "voxmill"
-    run("git", "clone", "--quiet", str(ROOT), str(folder), cwd=ROOT)
-    # A CI checkout may stand on no branch; runs need one to remember things in.
-    run("git", "checkout", "--quiet", "-B", "main", cwd=folder)
-    run("git", "config", "user.name", "proof", cwd=folder)
-    run("git", "config", "user.email", "proof@example.org", cwd=folder)
-    sys.stdout.write(run("voxmill", "demo", "digits", cwd=folder))
+    folder = fresh_clone(tmp_path_factory.mktemp("proof") / "voxmill")
+    sys.stdout.write(run("voxmill", "demo", "digits", cwd=folder, timeout_seconds=DEMO_SECONDS))
     return folder
 
 

@@ -1,7 +1,8 @@
 """A worker in a process of its own, to be killed: opens a toy run and runs stages of it.
 
-`python toy_worker.py FOLDER RUN_ID UNTIL [MODULE:NAME before|after]`: with a place, the process
-kills itself with SIGKILL just before or just after that function's first call.
+`python toy_worker.py FOLDER RUN_ID UNTIL [MODULE:NAME before|after|slow]`: with a place, the
+process kills itself with SIGKILL just before or just after that function's first call, or takes
+seconds over each.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import functools
 import os
 import signal
 import sys
+import time
 from importlib import import_module
 from pathlib import Path
 
@@ -27,12 +29,17 @@ def die_at(place: str, moment: str) -> None:
     real = getattr(owner, last)
 
     @functools.wraps(real)
+    def slow(*arguments, **keywords):
+        time.sleep(4)
+        return real(*arguments, **keywords)
+
+    @functools.wraps(real)
     def deadly(*arguments, **keywords):
         if moment == "after":
             real(*arguments, **keywords)
         os.kill(os.getpid(), signal.SIGKILL)
 
-    setattr(owner, last, deadly)
+    setattr(owner, last, slow if moment == "slow" else deadly)
 
 
 def main() -> None:

@@ -35,6 +35,7 @@ def demo(
     """Runs a recipe's whole DAG here, from its source to a release, and shows what came of it."""
     from rich.console import Console
 
+    from voxmill.cli.run import parse
     from voxmill.orchestration import airflow_home
     from voxmill.runs import dirt
     from voxmill.runs.project import Project
@@ -42,7 +43,7 @@ def demo(
     console = Console()
     project = Project.find(Path.cwd(), os.environ)
     project.recipe_file(recipe)
-    conf = _parsed(recipe, overrides or [])
+    conf = parse(recipe, overrides or [])
     _warn_of_dirt(console, dirt.find(project.root, recipe).code)
     airflow_home.enter(_airflow_home(project), project=project.root, environ=os.environ)
     end = _rehearse(console, project, recipe, conf)
@@ -52,22 +53,6 @@ def demo(
     else:
         _show_failure(console, end, run)
         raise typer.Exit(end.failed_task.exit_code if end.failed_task else 1)
-
-
-def _parsed(recipe: str, texts: Sequence[str]) -> dict[str, Any]:
-    """Values by `section.key`; whether the recipe takes them is said when the run is opened.
-
-    Raises:
-        RecipeError: A text has no key or no value.
-    """
-    from voxmill.errors import FieldProblem, RecipeError
-    from voxmill.recipe.overrides import parse_override
-
-    parsed = [parse_override(text) for text in texts]
-    problems = [one for one in parsed if isinstance(one, FieldProblem)]
-    if problems:
-        raise RecipeError(recipe, problems)
-    return {".".join(one.path): one.value for one in parsed if not isinstance(one, FieldProblem)}
 
 
 def _airflow_home(project: Project) -> Path:

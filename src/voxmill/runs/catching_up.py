@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import json
 import logging
-import tempfile
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import yaml
 
-from voxmill.runs.git import Git
+from voxmill.runs.git import Git, commit_files
 from voxmill.runs.memory import FILES, LISTING, path_of, union
 from voxmill.runs.run import Run
 from voxmill.runs.state import STATE_FILE
@@ -80,17 +78,7 @@ def _merged(git: Git, run: Run, mine: str, theirs: str) -> str:
         sides = [git.show(revision, path) or b"" for revision in (base, mine, theirs)]
         if sides[1] != sides[2]:
             files[path] = merge(*sides)
-    with tempfile.TemporaryDirectory() as folder:
-        index = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
-        git.run("read-tree", theirs, environ=index)
-        for path, contents in files.items():
-            blob = git.run("hash-object", "-w", "--stdin", stdin=contents)
-            entry = f"100644,{blob},{path}"
-            git.run("update-index", "--add", "--cacheinfo", entry, environ=index)
-        tree = git.run("write-tree", environ=index)
-    message = f"Merge what two hosts made of {run.name}\n"
-    parents = ("-p", theirs, "-p", mine)
-    return git.run("commit-tree", tree, *parents, stdin=message.encode())
+    return commit_files(git, (theirs, mine), files, f"Merge what two hosts made of {run.name}")
 
 
 Merge = Callable[[bytes, bytes, bytes], bytes]

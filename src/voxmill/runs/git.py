@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -118,6 +119,27 @@ def commit_all(git: Git, paths: Sequence[str], message: str) -> str | None:
         return None
     git.run("commit", "--quiet", "--no-verify", "--file=-", stdin=message.encode())
     return git.run("rev-parse", "HEAD")
+
+
+def commit_files(git: Git, parents: Sequence[str], files: Mapping[str, bytes], subject: str) -> str:
+    """A commit with the first parent's tree and these files over it, made without a checkout.
+
+    Args:
+        git: The repository; no branch, index or file of its work tree is touched.
+        parents: Commits, the one whose tree counts first.
+        files: Contents by path from the root.
+        subject: What the commit says.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        index = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
+        git.run("read-tree", parents[0], environ=index)
+        for path, contents in files.items():
+            blob = git.run("hash-object", "-w", "--stdin", stdin=contents)
+            entry = f"100644,{blob},{path}"
+            git.run("update-index", "--add", "--cacheinfo", entry, environ=index)
+        tree = git.run("write-tree", environ=index)
+    options = [part for parent in parents for part in ("-p", parent)]
+    return git.run("commit-tree", tree, *options, stdin=f"{subject}\n".encode())
 
 
 def remove_stale_locks(git: Git) -> None:

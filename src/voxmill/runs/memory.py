@@ -9,13 +9,12 @@ push one after the other; the second merges again on top of the first.
 from __future__ import annotations
 
 import logging
-import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from voxmill.errors import VoxmillError
-from voxmill.runs.git import Git, GitFailed
+from voxmill.runs.git import Git, GitFailed, commit_files
 from voxmill.runs.project import Project
 from voxmill.runs.run import Run, RunRecord
 
@@ -108,7 +107,7 @@ def append_to_main(project: Project, recipe: str, name: str, contents: bytes, wh
             new = contents if name == LISTING else union(old, contents)
             if new == old:
                 return False
-            commit = _commit_on(git, head, {path_of(recipe, name): new}, why)
+            commit = commit_files(git, (head,), {path_of(recipe, name): new}, why)
             _push_to_main(git, project, commit, f"{recipe}-{name}")
         except GitFailed as error:
             problem = error.stderr.strip()
@@ -148,7 +147,7 @@ def _merged_commit(git: Git, branch: str, run: Run) -> str | None:
             changed[path] = merged
     if not changed:
         return None
-    return _commit_on(git, head, changed, f"Remember what {run.name} learned")
+    return commit_files(git, (head,), changed, f"Remember what {run.name} learned")
 
 
 def lists_what_main_lists(record: RunRecord) -> bool:
@@ -158,18 +157,6 @@ def lists_what_main_lists(record: RunRecord) -> bool:
     """
     elsewhere = any(key.partition(".")[0] == "source" for key in record.overrides)
     return not elsewhere and f"recipes/{record.recipe}.yaml" not in record.dirty
-
-
-def _commit_on(git: Git, head: str, files: dict[str, bytes], subject: str) -> str:
-    with tempfile.TemporaryDirectory() as folder:
-        index = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
-        git.run("read-tree", head, environ=index)
-        for path, contents in files.items():
-            blob = git.run("hash-object", "-w", "--stdin", stdin=contents)
-            entry = f"100644,{blob},{path}"
-            git.run("update-index", "--add", "--cacheinfo", entry, environ=index)
-        tree = git.run("write-tree", environ=index)
-    return git.run("commit-tree", tree, "-p", head, stdin=f"{subject}\n".encode())
 
 
 def _fetch(git: Git, origin: str, branch: str) -> str:

@@ -2,12 +2,39 @@
 
 `dvc push --run-cache` and `dvc pull --run-cache` copy the entries of every run there ever was.
 Over SSH that costs a round trip for each, so here only the entry of the stage at hand travels.
+Runs share the cache, and DVC reads an entry's folder while another process makes it: it fails on
+a folder that is still empty and takes a half-written file for a broken one. So whoever reads or
+writes a stage's entries does it alone.
 """
 
 from __future__ import annotations
 
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+
+@contextmanager
+def alone(repo: Any, node: Any) -> Iterator[None]:
+    """Holds this stage's entries in the local run-cache; entering twice would wait for ever.
+
+    Args:
+        repo: DVC's repository.
+        node: The stage, with its inputs hashed.
+    """
+    key = _key(node)
+    if key is None:
+        yield
+        return
+    locks = Path(repo.cache.legacy.path) / "locks"
+    locks.mkdir(parents=True, exist_ok=True)
+    with (locks / key).open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with suppress(OSError):  # not there, or with entries; empty: its writer was killed
+            _local(repo, key).rmdir()
+        yield
 
 
 def push_entry(repo: Any, node: Any) -> None:

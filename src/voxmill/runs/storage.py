@@ -152,28 +152,33 @@ class Storage:
     def _restore(self, node: Any) -> bool:
         from dvc.stage.cache import RunCacheNotFoundError
 
-        from voxmill.runs.run_cache import fetch_entry
+        from voxmill.runs.run_cache import alone, fetch_entry
 
         entries = self._repo.stage_cache
         node.save_deps()
-        try:
-            entries.restore(node, dry=True)
-            elsewhere = False
-        except RunCacheNotFoundError:
-            elsewhere = fetch_entry(self._repo, node)
-            if not elsewhere:
+        with alone(self._repo, node):
+            try:
+                entries.restore(node, dry=True)
+                elsewhere = False
+            except RunCacheNotFoundError:
+                elsewhere = fetch_entry(self._repo, node)
+                if not elsewhere:
+                    return False
+            try:
+                node.remove_outs()
+                entries.restore(node, pull=elsewhere)
+            except RunCacheNotFoundError:  # the remote has the entry, but not all of its files
                 return False
-        try:
-            node.remove_outs()
-            entries.restore(node, pull=elsewhere)
-        except RunCacheNotFoundError:  # the remote has the entry, but not all of its files
-            return False
         self._keep(node)
         return True
 
     def _keep(self, node: Any) -> None:
-        node.save()
-        node.commit()
+        from voxmill.runs.run_cache import alone
+
+        node.save(run_cache=False)
+        node.commit()  # first: an entry whose files are not in the cache yet is of no use
+        with alone(self._repo, node):
+            self._repo.stage_cache.save(node)
         node.dump(update_pipeline=False)
 
     def _node(self, stage: str) -> Any:
