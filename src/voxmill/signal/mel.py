@@ -8,6 +8,9 @@
   where the utterance is one short word.
 - `none`, as `LasrFeatureExtractor`: windows within the recording only, power, Kaldi's mel filters,
   logarithm of at least 1e-5. What the microphone adds stays; `train.augment` can vary it.
+- `loudest`, as `WhisperFeatureExtractor` on a recording with silence after it: 25 ms Hann window
+  centred on every 10 ms, power, Slaney's mel filters, decimal logarithm, no less than 80 dB below
+  the loudest of the recording, shifted and scaled. What Whisper's encoder was trained on.
 
 Legend: N samples, T mel frames, F mel bands, K Fourier bins.
 """
@@ -24,12 +27,16 @@ from voxmill.signal.mel_filters import Filters, kaldi_filters, slaney_filters
 
 Samples = npt.NDArray[np.float32]
 Features = npt.NDArray[np.float32]
+Normalisation = Literal["utterance", "none", "loudest"]
 
 EPSILON = 1e-5
 LOG_GUARD = 2.0**-24
 """Added before the logarithm where features are normalised."""
 LOG_FLOOR = 1e-5
 """Least energy of a band where they are not."""
+WHISPER_FLOOR = 1e-10
+WHISPER_RANGE = 8.0
+"""Decades below the loudest energy of a recording that Whisper's features reach down to."""
 MIN_FRAMES = 2
 """One frame has no variance to divide by."""
 _FRAMES_AT_ONCE = 64
@@ -46,14 +53,14 @@ class MelSettings:
     fft_samples: int = 512
     preemphasis: float = 0.97
     """Used where features are normalised."""
-    normalise: Literal["utterance", "none"] = "utterance"
+    normalise: Normalisation = "utterance"
 
     @classmethod
     def for_rate(
         cls,
         sample_rate_hz: int,
         mel_bins: int,
-        normalise: Literal["utterance", "none"] = "utterance",
+        normalise: Normalisation = "utterance",
     ) -> MelSettings:
         """10 ms hop and 25 ms window at any rate.
 
@@ -68,10 +75,22 @@ class MelSettings:
             normalise=normalise,
         )
 
+    @classmethod
+    def whisper(cls, mel_bins: int) -> MelSettings:
+        """What Whisper's encoders hear: 80 bands, or 128 from large-v3 on."""
+        return cls(mel_bins=mel_bins, fft_samples=400, preemphasis=0.0, normalise="loudest")
+
     @property
     def centred(self) -> bool:
         """Whether windows reach past both ends of the recording, into zeros."""
-        return self.normalise == "utterance"
+        return self.normalise != "none"
+
+    @property
+    def min_samples(self) -> int:
+        """The shortest recording that gives features."""
+        if self.centred:
+            return MIN_FRAMES * self.hop_samples
+        return self.window_samples + (MIN_FRAMES - 1) * self.hop_samples
 
     def frames(self, samples: int) -> int:
         """Mel frames of a recording of that many samples."""
@@ -95,7 +114,7 @@ class LogMel:
     def __init__(self, settings: MelSettings) -> None:
         self.settings = settings
         self._bands = [_band(row) for row in mel_filters(settings)]
-        window = np.hanning(settings.window_samples).astype(np.float32)
+        window = _hann_window(settings)
         self._window = _centred_window(window, settings) if settings.centred else window
 
     def __call__(self, samples: Samples) -> Features:
@@ -115,15 +134,20 @@ class LogMel:
         windows = np.lib.stride_tricks.sliding_window_view(wave, len(self._window))
         windows = windows[:: settings.hop_samples][:frames]  # (T, window), a view
         energies = self._energies(self._power(windows))
-        if settings.centred:
+        if settings.normalise == "utterance":
             return _normalised(np.log(energies + np.float32(LOG_GUARD)))
+        if settings.normalise == "loudest":
+            return _below_loudest(np.log10(np.maximum(energies, np.float32(WHISPER_FLOOR))))
         return np.log(np.maximum(energies, np.float32(LOG_FLOOR)))
 
     def _emphasised(self, samples: Samples) -> Samples:
         """(N + fft,) samples between the zeros that the first and the last window need."""
+        half = self.settings.fft_samples // 2
+        if self.settings.normalise == "loudest":  # Whisper mirrors the beginning
+            return np.concatenate([samples[half:0:-1], samples, np.zeros(half, np.float32)])
         emphasised = np.array(samples, dtype=np.float32)
         emphasised[1:] -= np.float32(self.settings.preemphasis) * samples[:-1]
-        return np.pad(emphasised, self.settings.fft_samples // 2)
+        return np.pad(emphasised, half)
 
     def _power(self, windows: Features) -> Features:
         """(K, T) power spectrum of (T, window) samples.
@@ -165,6 +189,13 @@ def mel_filters(settings: MelSettings) -> Filters:
     )
 
 
+def _hann_window(settings: MelSettings) -> Samples:
+    """(window_samples,) Hann window; Whisper's is one period long, the others are symmetric."""
+    if settings.normalise == "loudest":
+        return np.hanning(settings.window_samples + 1)[:-1].astype(np.float32)
+    return np.hanning(settings.window_samples).astype(np.float32)
+
+
 def _band(weights: Filters) -> tuple[int, Filters]:
     """The first bin that a band hears, and its weights from there on; none for a deaf band."""
     heard = np.flatnonzero(weights)
@@ -183,4 +214,9 @@ def _normalised(features: Features) -> Features:
     mean = features.mean(axis=0)
     deviation = features.std(axis=0, ddof=1)
     scaled: Features = ((features - mean) / (deviation + EPSILON)).astype(np.float32)
+    return scaled
+
+
+def _below_loudest(features: Features) -> Features:
+    scaled: Features = (np.maximum(features, features.max() - WHISPER_RANGE) + 4) / 4
     return scaled

@@ -15,6 +15,8 @@ from voxmill.signal.mel import (
     LOG_FLOOR,
     LOG_GUARD,
     MIN_FRAMES,
+    WHISPER_FLOOR,
+    WHISPER_RANGE,
     MelSettings,
     Samples,
     mel_filters,
@@ -27,7 +29,9 @@ class TorchLogMel:
     def __init__(self, settings: MelSettings) -> None:
         self.settings = settings
         self._filters = torch.from_numpy(mel_filters(settings))  # (F, K)
-        self._window = torch.hann_window(settings.window_samples, periodic=False)
+        self._window = torch.hann_window(
+            settings.window_samples, periodic=settings.normalise == "loudest"
+        )
 
     def __call__(
         self, batch: Sequence[Samples], *, warps: Sequence[float] | None = None
@@ -41,28 +45,36 @@ class TorchLogMel:
 
         Returns:
             (B, T, F) float32, zero past each end, and (B,) int64 frames of each utterance. T is
-            what the extractor of transformers gives: one frame more than the longest utterance
-            has where windows are centred.
+            what `ParakeetFeatureExtractor` gives with `normalise: utterance`: one frame more than
+            the longest utterance has.
         """
         frames = torch.tensor([self.settings.frames(len(samples)) for samples in batch])
         power = self._power(batch)  # (B, K, T)
         energies = self._filters @ power if warps is None else self._warped(warps) @ power
-        if self.settings.centred:
+        if self.settings.normalise == "utterance":
             return _normalised(_by_time(torch.log(energies + LOG_GUARD)), frames), frames
+        if self.settings.normalise == "loudest":
+            energies = _by_time(energies[..., : int(frames.max())])
+            return _below_loudest(torch.log10(energies.clamp(min=WHISPER_FLOOR)), frames), frames
         features = _by_time(torch.log(energies.clamp(min=LOG_FLOOR)))
         return features * _inside(features, frames), frames
 
     def _power(self, batch: Sequence[Samples]) -> torch.Tensor:
         settings = self.settings
         if settings.centred:
+            half = settings.fft_samples // 2
+            waves = self._waves(batch, emphasis=settings.preemphasis)
+            before = waves[:, 1 : half + 1].flip(-1)  # Whisper mirrors the beginning
+            if settings.normalise != "loudest":
+                before = torch.zeros_like(before)
             spectrum = torch.stft(
-                self._waves(batch, emphasis=settings.preemphasis),
+                torch.cat([before, waves, waves.new_zeros(len(batch), half)], dim=-1),
                 settings.fft_samples,
                 hop_length=settings.hop_samples,
                 win_length=settings.window_samples,
                 window=self._window,
                 return_complex=True,
-                pad_mode="constant",
+                center=False,
             )  # (B, K, T + 1)
         else:
             windows = self._waves(batch).unfold(-1, settings.window_samples, settings.hop_samples)
@@ -120,3 +132,9 @@ def _normalised(features: torch.Tensor, frames: torch.Tensor) -> torch.Tensor:
     centred = (features - mean) * mask
     deviation = (centred.pow(2).sum(1, keepdim=True) / (count - 1)).sqrt()
     return centred / (deviation + EPSILON)
+
+
+def _below_loudest(features: torch.Tensor, frames: torch.Tensor) -> torch.Tensor:
+    mask = _inside(features, frames)
+    loudest = features.masked_fill(~mask, -torch.inf).amax((1, 2), keepdim=True)
+    return (torch.maximum(features, loudest - WHISPER_RANGE) + 4) / 4 * mask

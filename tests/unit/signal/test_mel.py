@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 import soundfile
-from transformers import LasrFeatureExtractor, ParakeetFeatureExtractor
+from transformers import LasrFeatureExtractor, ParakeetFeatureExtractor, WhisperFeatureExtractor
 
 from voxmill.signal.mel import LogMel, MelSettings, mel_filters
 from voxmill.signal.torch_mel import TorchLogMel
@@ -181,3 +181,22 @@ def test_the_numpy_version_runs_without_torch() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
     )
     assert done.stdout.strip() == "(100, 80)"
+
+
+@pytest.mark.parametrize("bins", [80, 128])
+def test_below_the_loudest_both_versions_equal_whisper_s_extractor(bins) -> None:
+    """Alone and in a padded batch; the extractor hears the recording with silence to 30 s."""
+    settings = MelSettings.whisper(bins)
+    extractor = WhisperFeatureExtractor(feature_size=bins)
+    lengths = (400, 801, 4321, 16000, 37777)
+    speech = [0.3 * wave for wave in waves(lengths)]
+    found, frames = TorchLogMel(settings)(speech)
+    assert found.shape == (len(lengths), max(lengths) // 160, bins)
+    for row, wave in enumerate(speech):
+        heard = extractor(wave, sampling_rate=16000, return_attention_mask=True)
+        count = len(wave) // 160
+        assert frames[row] == count == settings.frames(len(wave))
+        expected = heard.input_features[0].T[:count]
+        assert np.abs(LogMel(settings)(wave) - expected).max() < 1e-4
+        assert np.abs(found[row, :count].numpy() - expected).max() < 1e-4
+        assert not found[row, count:].any()
