@@ -16,6 +16,7 @@ from voxmill.errors import UsageError
 from voxmill.runs.execution import run_stage
 from voxmill.runs.run import find_run
 
+ENTRIES = ".voxmill/cache/dvc/runs/*/*"
 WORKER = Path(__file__).resolve().parents[1] / "toys" / "toy_worker.py"
 
 
@@ -105,8 +106,7 @@ def test_a_worker_killed_at_its_run_cache_entry_leaves_no_trap_for_other_runs(
     """The entry's folder is there and empty; the next run of the same inputs fills it."""
     code, out = finish(worker(toy, "one", "ingest", "dvc.utils.serialize:dump_yaml", "before"))
     assert code == -signal.SIGKILL, out
-    entries = [path for path in toy.root.rglob("dvc/runs/*/*") if path.is_dir()]
-    assert [list(folder.iterdir()) for folder in entries] == [[]]
+    assert [list(folder.iterdir()) for folder in toy.root.glob(ENTRIES)] == [[]]
     assert toy.run_all(toy.open("two"), until="ingest") == {"ingest": "executed"}
     assert toy.run_all(toy.open("three"), until="ingest") == {"ingest": "restored"}
 
@@ -114,7 +114,7 @@ def test_a_worker_killed_at_its_run_cache_entry_leaves_no_trap_for_other_runs(
 def test_an_entry_of_the_run_cache_is_read_only_when_it_is_whole(toy: ToyProject) -> None:
     """A run that asks while another one writes the entry waits, and takes it."""
     writer = worker(toy, "one", "ingest", "dvc.utils.serialize:dump_yaml", "slow")
-    while not any(path.is_dir() for path in toy.root.rglob("dvc/runs/*/*")):
+    while not list(toy.root.glob(ENTRIES)):
         assert writer.poll() is None, finish(writer)
         time.sleep(0.02)
     assert toy.run_all(toy.open("two"), until="ingest") == {"ingest": "restored"}
