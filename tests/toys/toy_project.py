@@ -21,7 +21,7 @@ from voxmill.launchers.stage_command import stage_command
 from voxmill.pipeline.dvcfile import narrow, read_graphs
 from voxmill.pipeline.snapshot import Snapshot, recipe_snapshot
 from voxmill.runs.execution import run_stage
-from voxmill.runs.listing import ListingOrder
+from voxmill.runs.lister import ListingOrder
 from voxmill.runs.opening import RunOptions, open_run
 from voxmill.runs.project import Project
 from voxmill.runs.run import Run

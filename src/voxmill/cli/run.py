@@ -54,6 +54,9 @@ def run(
     ] = False,
 ) -> None:
     """Opens a run, or goes on with the one of that id, and brings its stages up to date."""
+    from functools import partial
+
+    from voxmill.runs.lister import list_source
     from voxmill.runs.opening import RunOptions, open_run
     from voxmill.runs.project import Project
 
@@ -62,7 +65,8 @@ def run(
     options = RunOptions(
         run_id=run_id, overrides=parse(recipe, overrides or []), allow_dirty=allow_dirty
     )
-    _carry_out(open_run(project, recipe, options), until, force, launcher)
+    lister = partial(list_source, launcher=launcher)
+    _carry_out(open_run(project, recipe, options, lister), until, force, launcher)
 
 
 def resume(

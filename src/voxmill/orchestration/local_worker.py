@@ -24,7 +24,7 @@ from voxmill.pipeline.gates import full_name, read_waivers
 from voxmill.pipeline.recipe_file import read_recipe_file
 from voxmill.pipeline.report import read_report
 from voxmill.runs import execution
-from voxmill.runs.listing import Lister, list_in_workshop
+from voxmill.runs.lister import Lister, list_source
 from voxmill.runs.opening import RunOptions, open_run
 from voxmill.runs.preview import preview
 from voxmill.runs.project import Project
@@ -53,7 +53,7 @@ class LocalWorker:
         project_root: Path,
         *,
         launcher: Launcher | None = None,
-        lister: Lister = list_in_workshop,
+        lister: Lister = list_source,
     ) -> None:
         self._root = project_root
         self._launcher = launcher

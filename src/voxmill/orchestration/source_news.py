@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 
 from voxmill.orchestration.worker import SourceNews
-from voxmill.runs.listing import Lister, sync
+from voxmill.runs.lister import Lister
+from voxmill.runs.listing import sync
 from voxmill.runs.newest import newest_run
 from voxmill.runs.project import Project
 

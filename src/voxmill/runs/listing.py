@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from voxmill.observability.log_context import REQUEST_VARIABLE, request_id
-from voxmill.observability.logs import MODE_VARIABLE
+from voxmill.launchers.stage_launch import stage_resources
 from voxmill.pipeline.recipe_file import read_recipe_file, source_folders
+from voxmill.pipeline.snapshot import SNAPSHOT_FILE, Snapshot
 from voxmill.runs import memory
-from voxmill.runs.failures import error_of
+from voxmill.runs.lister import Lister, ListingOrder, list_source
 from voxmill.runs.project import Project
+
+LISTED_BY = "ingest"
+"""The stage whose image and network a listing has: it mirrors what the listing names."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,59 +33,26 @@ class SourceChange:
     """True where the listing differs in any way, the recipe's source settings included."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class ListingOrder:
-    """What is to be listed, and where to."""
-
-    recipe_file: Path
-    folders: Mapping[str, Path]
-    """Source folders by input name."""
-    cache: Path
-    """File where hashes are kept from listing to listing."""
-    out: Path
-    """`source.json`."""
-
-
-Lister = Callable[[ListingOrder], None]
-"""Validates a recipe and lists its source; raises as `list_in_workshop` does."""
-
-
-def list_in_workshop(order: ListingOrder) -> None:
-    """Lets the workshop, in a process of its own, validate the recipe and list its source.
-
-    Raises:
-        UsageError: The recipe is wrong; every mistake is in the message.
-        DataError: The source is missing or empty.
-        VoxmillError: The listing failed in another way.
-    """
-    # -P: a run's checkout has code of its own, which is not what is installed.
-    command = [sys.executable, "-P", "-m", "voxmill.cli.main", "list-source"]
-    command += ["--recipe", str(order.recipe_file)]
-    for name, folder in sorted(order.folders.items()):
-        command += ["--in", f"{name}={folder}"]
-    command += ["--cache", str(order.cache), "--out", str(order.out)]
-    # Its last word is read here, and is text whatever this process writes.
-    environ = {**os.environ, MODE_VARIABLE: "text", REQUEST_VARIABLE: request_id()}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environ)
-    if done.returncode != 0:
-        said = done.stderr.strip().removeprefix("voxmill: ")
-        # The file is a draft in a folder that is about to go; people know the recipe by its name.
-        said = said.replace(str(order.recipe_file), order.recipe_file.stem)
-        raise error_of(done.returncode, said or f"{' '.join(command)}: exit {done.returncode}")
-
-
 def write_listing(
-    project: Project, recipe_file: Path, out: Path, lister: Lister = list_in_workshop
+    project: Project, recipe_file: Path, out: Path, lister: Lister = list_source
 ) -> None:
-    """Writes the listing of a recipe's source; raises as `list_in_workshop` does."""
+    """Writes the listing of a recipe's source; raises as `list_source` does."""
     cache = project.cache / "listings" / f"{recipe_file.stem}.json"
     for file in (cache, out):
         file.parent.mkdir(parents=True, exist_ok=True)
-    folders = source_folders(read_recipe_file(recipe_file), project.data)
-    lister(ListingOrder(recipe_file=recipe_file, folders=folders, cache=cache, out=out))
+    sections = read_recipe_file(recipe_file)
+    lister(
+        ListingOrder(
+            recipe_file=recipe_file,
+            folders=source_folders(sections, project.data),
+            cache=cache,
+            out=out,
+            resources=_resources(recipe_file, sections),
+        )
+    )
 
 
-def sync(project: Project, recipe: str, lister: Lister = list_in_workshop) -> SourceChange:
+def sync(project: Project, recipe: str, lister: Lister = list_source) -> SourceChange:
     """Writes the source's present listing into the main branch's memory.
 
     New data then makes a new run, because `ingest` depends on the listing; unchanged data none.
@@ -116,6 +84,16 @@ def compare(old: bytes | None, new: bytes) -> SourceChange:
         changed=tuple(sorted(p for p in after.keys() & before.keys() if after[p] != before[p])),
         fresh=old != new,
     )
+
+
+def _resources(recipe_file: Path, sections: Mapping[str, Any]) -> dict[str, Any]:
+    """What ingest is given, as far as it can be known: the recipe is checked only by its lister."""
+    recipes = Snapshot.read(recipe_file.parents[1] / SNAPSHOT_FILE).recipes
+    entry = recipes.get(recipe_file.stem)
+    node = entry.stages.get(LISTED_BY) if entry else None
+    stated = sections.get("resources")
+    plain = {"resources": stated} if isinstance(stated, Mapping) else {}
+    return stage_resources(node, plain) if node else dict(plain.get("resources", {}))
 
 
 def _files(listing: bytes) -> Mapping[str, object]:

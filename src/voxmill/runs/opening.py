@@ -18,7 +18,8 @@ from voxmill.errors import UsageError
 from voxmill.runs import dirt, memory
 from voxmill.runs.disk import disk_full, is_disk_full
 from voxmill.runs.git import Git, commit_all
-from voxmill.runs.listing import Lister, list_in_workshop, write_listing
+from voxmill.runs.lister import Lister, list_source
+from voxmill.runs.listing import write_listing
 from voxmill.runs.overrides import write_overrides
 from voxmill.runs.project import Project
 from voxmill.runs.remote_access import RemoteAccess, write_committed, write_local
@@ -43,7 +44,7 @@ def open_run(
     project: Project,
     recipe: str,
     options: RunOptions | None = None,
-    lister: Lister = list_in_workshop,
+    lister: Lister = list_source,
 ) -> Run:
     """Opens a run, or opens an existing one again; safe to repeat, safe to kill.
 

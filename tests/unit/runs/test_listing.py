@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from voxmill.errors import UsageError
-from voxmill.runs.listing import ListingOrder, compare, list_in_workshop
+from voxmill.errors import EngineMissing, UsageError
+from voxmill.runs.lister import ListingOrder, list_in_workshop, list_source
+from voxmill.runs.listing import compare
 
 
 def listing(**files: str) -> bytes:
@@ -45,3 +46,27 @@ def test_what_the_workshop_refuses_is_told_in_words_also_where_logs_are_json(
         list_in_workshop(order)
     assert "family: " in str(refusal.value)
     assert '"message"' not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("resources", "variable", "asked"),
+    [({"launcher": "docker"}, "", None), ({}, "docker", None), ({}, "", "docker")],
+)
+def test_a_source_is_listed_where_the_stages_of_its_recipe_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, resources, variable, asked
+) -> None:
+    """In containers by recipe, variable or option: a worker without the workshop can list too."""
+    monkeypatch.setenv("VOXMILL_LAUNCHER", variable)
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
+    recipe = tmp_path / "digits.yaml"
+    recipe.write_text("title: A toy\n")
+    order = ListingOrder(
+        recipe_file=recipe,
+        folders={},
+        cache=tmp_path / "cache.json",
+        out=tmp_path / "out.json",
+        resources=resources,
+    )
+    with pytest.raises(EngineMissing, match="No Docker engine answers"):
+        list_source(order, launcher=asked)
+    assert not list(tmp_path.glob("*listing-*"))
