@@ -16,6 +16,9 @@ import pytest
 from voxmill.errors import UsageError
 from voxmill.launchers.same_path import NOTE, check_same_path, note_same_path
 from voxmill.orchestration.compose import entered, make_secrets, place_logins
+from voxmill.orchestration.dag import build_dags
+from voxmill.orchestration.queues import CPU_QUEUE, GPU_QUEUE
+from voxmill.pipeline.snapshot import read_snapshot
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 # The command that the package installs ends with 0 whatever happens; this is what it starts.
@@ -58,6 +61,19 @@ def test_compose_finds_nothing_wrong_and_profiles_add_what_they_say(services) ->
     assert set(services) - plain == {
         *("redis", "worker-cpu", "worker-gpu", "s3", "s3-bucket", "gpu-check"),
     }
+
+
+def test_the_workers_of_celery_serve_every_queue_that_tasks_are_put_into(services) -> None:
+    """A queue that nobody serves is a task that waits for ever."""
+    snapshot = read_snapshot(REPOSITORY / "pipeline.json")
+    tasks = [task for dag in build_dags(snapshot, REPOSITORY).values() for task in dag.tasks]
+    served = {name: queues_of(services[name]["command"]) for name in ("worker-cpu", "worker-gpu")}
+    assert served == {"worker-cpu": {"default", CPU_QUEUE}, "worker-gpu": {GPU_QUEUE}}
+    assert {task.queue for task in tasks} <= served["worker-cpu"] | served["worker-gpu"]
+
+
+def queues_of(command: list[str]) -> set[str]:
+    return set(command[command.index("--queues") + 1].split(","))
 
 
 def test_nothing_is_published_beyond_loopback(services) -> None:

@@ -19,7 +19,7 @@ def snapshot(**changes: Any) -> dict[str, Any]:
         "stages": {
             "ingest": stage(timeout_hours=2, grace_seconds=30),
             "verify": stage("ingest"),
-            "prepare": stage("ingest", queue="cpu"),
+            "prepare": stage("ingest", queue="large"),
             "train": stage("prepare", timeout_hours=2, grace_seconds=60),
         },
         "form": [],

@@ -9,6 +9,7 @@ from typing import Any
 from voxmill.orchestration.callbacks import tell_failed, tell_run_failed
 from voxmill.orchestration.deadline import deadline_alert
 from voxmill.orchestration.pools import pool_settings
+from voxmill.orchestration.queues import queue_of
 from voxmill.orchestration.schedule import airflow_schedule
 
 MARGIN = timedelta(hours=1)
@@ -52,7 +53,7 @@ def stage_settings(meta: Mapping[str, Any], resources: Mapping[str, Any]) -> dic
     needs = needs_of(meta, resources)
     return {
         "execution_timeout": last_resort(needs),
-        **({"queue": needs["queue"]} if needs.get("queue") else {}),
+        "queue": queue_of(needs),
         **({"retries": needs["retries"]} if needs.get("retries") is not None else {}),
         **pool_settings(int(needs.get("gpus") or 0)),
     }

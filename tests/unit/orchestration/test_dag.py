@@ -57,10 +57,11 @@ def test_a_recipe_s_resources_stand_over_the_graph_s():
 
 
 def test_a_stage_goes_to_the_queue_that_its_meta_names():
-    """Rule: which machines a stage may use stands in dvc.yaml."""
-    dag = toy()
-    assert dag.task_dict["prepare"].queue == "cpu"
-    assert dag.task_dict["train"].queue == dag.task_dict["open"].queue
+    """Rule: which machines a stage may use stands in dvc.yaml; what is no stage goes anywhere."""
+    tasks = toy().task_dict
+    assert tasks["prepare"].queue == "large"
+    assert tasks["train"].queue == "cpu"
+    assert {tasks[name].queue for name in ("open", "decide", "approve", "release")} == {"default"}
 
 
 def test_a_person_reads_in_the_dag_what_each_stage_does():

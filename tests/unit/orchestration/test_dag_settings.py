@@ -75,6 +75,25 @@ def test_a_stage_takes_a_slot_of_the_gpu_pool_for_each_gpu(meta, resources, expe
     assert (task.pool, task.pool_slots) == expected
 
 
+@pytest.mark.parametrize(
+    ("meta", "resources", "expected"),
+    [
+        ({}, {}, "cpu"),
+        ({"gpus": 0, "queue": "default"}, {}, "cpu"),
+        ({"gpus": 1, "queue": "default"}, {"gpus": None}, "gpu"),
+        ({"gpus": 0, "queue": "default"}, {"gpus": 2}, "gpu"),
+        ({"gpus": 1, "queue": "default"}, {"gpus": 0}, "cpu"),
+        ({"gpus": 1, "queue": "a100"}, {}, "a100"),
+    ],
+)
+def test_a_stage_waits_for_a_worker_of_the_kind_that_it_needs(meta, resources, expected):
+    """Rule: GPUs decide the queue, the recipe's over meta's, unless meta names one."""
+    stages = snapshot()["recipes"]["toy"]["stages"]
+    stages["train"] = {**stages["train"], "meta": meta}
+    task = dags(stages=stages, resources=resources)["toy"].task_dict["train"]
+    assert task.queue == expected
+
+
 def test_retries_come_from_meta_where_it_names_them():
     """Rule: a stage may be given more tries, or none."""
     assert stage_settings({"retries": 7}, {})["retries"] == 7
