@@ -38,6 +38,7 @@ language: en
 source:
   kind: folder
   path: recordings  # three small files
+base: {}
 
 audit:
   max_seconds: 3.0  # seconds
@@ -104,7 +105,7 @@ def toy_command(control: Path):
 def list_toy(order: ListingOrder) -> None:
     """Knows a few keys; lists the source with hashes."""
     sections = yaml.safe_load(order.recipe_file.read_text())
-    known = {"max_seconds", "epochs", "d_model", "kind", "path"}
+    known = {"max_seconds", "epochs", "d_model", "kind", "path", "init_from"}
     unknown = [
         f"{section}.{key}"
         for section, keys in sections.items()

@@ -9,6 +9,7 @@ from pydantic import Field
 from voxmill.corpus.config import AuditConfig
 from voxmill.corpus.sources.config import SourceConfig
 from voxmill.families.catalogue import FAMILIES
+from voxmill.recipe.base_config import BaseConfig
 from voxmill.recipe.sections import (
     EvaluateConfig,
     PackageConfig,
@@ -24,6 +25,7 @@ from voxmill.training.config import TrainConfig
 
 SECTIONS = (
     "source",
+    "base",
     "audit",
     "verify",
     "prepare",
@@ -57,6 +59,7 @@ class Recipe(Section):
     )
     """BCP 47 code, for model card and normalisation."""
     source: SourceConfig
+    base: BaseConfig = Field(default_factory=BaseConfig)
     audit: AuditConfig = Field(default_factory=AuditConfig)
     verify: VerifyConfig = Field(default_factory=VerifyConfig)
     prepare: PrepareConfig = Field(default_factory=PrepareConfig)

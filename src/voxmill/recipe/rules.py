@@ -16,6 +16,7 @@ def conflicts_between_sections(recipe: Recipe) -> Iterator[Conflict]:
     """Every contradiction between sections that are valid one by one."""
     yield from _frame_length(recipe)
     yield from _train_only_parts(recipe)
+    yield from _pretrained_weights(recipe)
 
 
 def _frame_length(recipe: Recipe) -> Iterator[Conflict]:
@@ -40,3 +41,10 @@ def _train_only_parts(recipe: Recipe) -> Iterator[Conflict]:
         yield Conflict(
             field, found, f"parts of the source ({names})", others=("source.kind", "source.parts")
         )
+
+
+def _pretrained_weights(recipe: Recipe) -> Iterator[Conflict]:
+    kind = getattr(getattr(recipe.model, "encoder", None), "kind", None)
+    if kind == "pretrained" and recipe.base.model is None:
+        allowed = "a hub id with its revision, or a folder: the encoder's weights come from there"
+        yield Conflict("base.model", "nothing", allowed, others=("model.encoder.kind",))

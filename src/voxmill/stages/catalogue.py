@@ -36,7 +36,7 @@ STAGE_VERSIONS: dict[str, int] = {
 """Raised whenever the same inputs would give another output; parameters of the stages in DVC."""
 
 STAGE_SECTIONS: dict[str, tuple[str, ...]] = {
-    "ingest": ("source",),
+    "ingest": ("source", "base"),
     "audit": ("audit",),
     "verify": ("verify",),
     "prepare": ("prepare", "model", "family", "language"),
