@@ -12,19 +12,37 @@ from torch.nn.modules.batchnorm import _BatchNorm
 def adamw(model: nn.Module, learning_rate: float, weight_decay: float) -> torch.optim.AdamW:
     """AdamW over the parameters that learn; biases and norms are not pulled towards zero.
 
-    The fused form does the same arithmetic in one call; over many small tensors on a CPU it costs
-    a fraction of the loop over parameters.
+    Each group's `scale` is what the schedule's rate is multiplied by for it, see
+    `scale_learning_rate`. The fused form does the same arithmetic in one call; over many small
+    tensors on a CPU it costs a fraction of the loop over parameters.
     """
-    learning = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
-    decayed = [p for name, p in learning if decays(name, p)]
-    plain = [p for name, p in learning if not decays(name, p)]
+    members: dict[tuple[float, bool], list[Tensor]] = {}
+    for name, p in model.named_parameters():
+        if p.requires_grad:
+            key = (float(getattr(p, _SCALE, 1.0)), decays(name, p))
+            members.setdefault(key, []).append(p)
     groups = [
-        {"params": decayed, "weight_decay": weight_decay},
-        {"params": plain, "weight_decay": 0.0},
+        {
+            "params": members[key],
+            "weight_decay": weight_decay if key[1] else 0.0,
+            "scale": key[0],
+            "lr": learning_rate * key[0],
+        }
+        for key in sorted(members, reverse=True)
     ]
-    return torch.optim.AdamW(
-        [group for group in groups if group["params"]], lr=learning_rate, fused=True
-    )
+    return torch.optim.AdamW(groups, lr=learning_rate, fused=True)
+
+
+_SCALE = "_learning_rate_scale"
+
+
+def scale_learning_rate(part: nn.Module, scale: float) -> None:
+    """Lets a part of a model learn at a multiple of the schedule's rate: a pretrained one slower.
+
+    Call it before `adamw`; what is scaled anew keeps the last scale.
+    """
+    for parameter in part.parameters():
+        setattr(parameter, _SCALE, scale)
 
 
 def decays(name: str, parameter: Tensor) -> bool:

@@ -103,7 +103,7 @@ class SupervisedLearner(Generic[BatchT]):
             self._model.train()
         rate = self._schedule.rate(self._updates)
         for group in self._optimiser.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["scale"]
         self._statistics.remember()
         loss, sums = self._accumulate(window)
         norm = self._clipped_norm()
