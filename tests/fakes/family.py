@@ -28,10 +28,14 @@ class FakeFamily:
     ) -> None:
         self._frames = frames
         self.trained_on: list[str] = []
+        self.imported: Path | None = None
 
-    def tokenizer(self, texts: Sequence[str], model: BaseModel, out: Path) -> None:
+    def tokenizer(
+        self, texts: Sequence[str], model: BaseModel, out: Path, *, imported: Path | None = None
+    ) -> None:
         """Numbers the characters of the texts from 2."""
         self.trained_on = list(texts)
+        self.imported = imported
         out.mkdir()
         (out / "characters.json").write_text(json.dumps(sorted(set("".join(texts)))))
 

@@ -103,11 +103,21 @@ class Family(Protocol):
     name: str
     version: int
 
-    def tokenizer(self, texts: Sequence[str], model: BaseModel, out: Path) -> None:
+    def tokenizer(
+        self, texts: Sequence[str], model: BaseModel, out: Path, *, imported: Path | None = None
+    ) -> None:
         """Trains the tokenizer on training transcripts and writes it as a folder.
 
+        Args:
+            texts: Training transcripts, normalised.
+            model: The recipe's `model` section.
+            out: Folder to write; it does not exist yet.
+            imported: Tokenizer folder of the checkpoint that training starts from: taken over
+                instead of training one.
+
         Raises:
-            DataError: The texts cannot carry the asked vocabulary.
+            DataError: The texts cannot carry the asked vocabulary, or the imported tokenizer does
+                not fit them or the model.
         """
 
     def encode(self, tokenizer: Path, texts: Sequence[str]) -> list[tuple[int, ...]]:

@@ -6,7 +6,9 @@ every token is visible. Reading a folder needs only `tokenizers`, no torch and n
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +58,24 @@ class TextTokenizer:
         """Every token, by id."""
         vocabulary: dict[str, int] = self._tokenizer.get_vocab()
         return tuple(sorted(vocabulary, key=vocabulary.__getitem__))
+
+    @cached_property
+    def unknown(self) -> str | None:
+        """The token for whatever has none; None where such characters are dropped."""
+        model: dict[str, Any] = json.loads(self._tokenizer.to_str())["model"]
+        number = model.get("unk_id")
+        return str(self.tokens[number]) if isinstance(number, int) else model.get("unk_token")
+
+    def known(self, text: str) -> list[bool]:
+        """Whether a token stands for it, for each character of a text."""
+        if self.unknown is None:  # what is dropped shifts the places of all that follows
+            return [bool(self.encode(sign)) for sign in text]
+        encoding = self._tokenizer.encode(text, add_special_tokens=False)
+        known = [False] * len(text)
+        for token, (begin, end) in zip(encoding.tokens, encoding.offsets, strict=True):
+            if token != self.unknown:
+                known[begin:end] = [True] * (end - begin)
+        return known
 
     def encode(self, text: str) -> tuple[int, ...]:
         """Token ids of a text, without blanks."""
@@ -138,8 +158,8 @@ def write_folder(tokenizer: TextTokenizer, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     ParakeetTokenizer(
         tokenizer_object=tokenizer._tokenizer,  # noqa: SLF001 - our own class
-        pad_token=BLANK,
-        unk_token=UNKNOWN,
+        pad_token=tokenizer.tokens[BLANK_ID],
+        unk_token=tokenizer.unknown,
         clean_up_tokenization_spaces=False,
     ).save_pretrained(str(folder))
 

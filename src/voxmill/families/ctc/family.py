@@ -12,6 +12,7 @@ from voxmill.errors import UsageError
 from voxmill.families.ctc.config import CtcModelConfig
 from voxmill.families.ctc.decode import decoder_named
 from voxmill.families.family import Artefact, Exportable, Recogniser, TrainingKit
+from voxmill.text.imported_tokenizer import import_tokenizer
 from voxmill.text.tokenizer import (
     TextTokenizer,
     train_bpe,
@@ -28,12 +29,17 @@ class CtcFamily:
     name = "ctc"
     version = 1
 
-    def tokenizer(self, texts: Sequence[str], model: BaseModel, out: Path) -> None:
-        """Trains characters, BPE pieces or words and writes the folder.
+    def tokenizer(
+        self, texts: Sequence[str], model: BaseModel, out: Path, *, imported: Path | None = None
+    ) -> None:
+        """Trains characters, BPE pieces or words and writes the folder; or takes one over.
 
         Raises:
-            DataError: The texts cannot carry the asked vocabulary.
+            DataError: The texts cannot carry the asked vocabulary, or the imported tokenizer lacks
+                characters of theirs or has no blank as token 0.
         """
+        if imported is not None:
+            return import_tokenizer(imported, texts, out)
         vocabulary = _typed(model).vocabulary
         if vocabulary.kind == "bpe":
             trained = train_bpe(texts, vocabulary.size)
@@ -41,7 +47,7 @@ class CtcFamily:
             trained = train_words(texts)
         else:
             trained = train_characters(texts)
-        write_folder(trained, out)
+        return write_folder(trained, out)
 
     def encode(self, tokenizer: Path, texts: Sequence[str]) -> list[tuple[int, ...]]:
         """Token ids of each text, without blanks."""
