@@ -12,6 +12,7 @@ from voxmill.launchers.launcher import Launcher
 LAUNCHERS: dict[str, str] = {
     "process": "voxmill.launchers.process:ProcessLauncher",
     "docker": "voxmill.launchers.docker:DockerLauncher",
+    "pod": "voxmill.launchers.pod:PodLauncher",
 }
 """Class by name, as `module:name`; an engine's library is imported only where it is asked for."""
 

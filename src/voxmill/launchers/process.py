@@ -11,32 +11,26 @@ something is killed outright:
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
+from typing import Any
 
 from voxmill.errors import EngineMissing, UsageError
 from voxmill.launchers.environment import stage_environment
 from voxmill.launchers.fingerprint import fingerprint
-from voxmill.launchers.gpus import require_gpus
 from voxmill.launchers.jobs import JobFiles, JobOrder, JobRecord, JobResult
 from voxmill.launchers.launcher import START_AGAIN, StageResult, StageRun
 from voxmill.launchers.log_follower import LogFollower
 from voxmill.launchers.outcome import in_words
-from voxmill.launchers.processes import end_session
 from voxmill.launchers.room import room_wanted
 from voxmill.launchers.stage_command import stage_command
+from voxmill.launchers.wardens import LocalWardens, Wardens
 from voxmill.observability.log_line import pass_on
 
-WARDEN = Path(__file__).with_name("warden.py")
 START_SECONDS = 20.0
 """How long to wait for somebody else who is just starting the same job."""
 KILLED = 128 + signal.SIGKILL
@@ -57,6 +51,7 @@ class ProcessLauncher:
         environment: Builds its environment variables.
         emit: Takes each line of the job's log; by default standard output does,
             in the form of this process's own log.
+        wardens: Where the jobs' wardens live.
     """
 
     name = "process"
@@ -67,9 +62,11 @@ class ProcessLauncher:
         *,
         environment: Callable[[StageRun], dict[str, str]] = stage_environment,
         emit: Callable[[str], None] | None = None,
+        wardens: Wardens | None = None,
     ) -> None:
         self._command = command
         self._environment = environment
+        self._wardens = wardens or LocalWardens()
         self._emit = emit or pass_on
 
     def run(self, stage_run: StageRun) -> StageResult:
@@ -98,16 +95,17 @@ class ProcessLauncher:
         """Asks the job to save and leave; see the port."""
         files = JobFiles(stage_run.work, stage_run.stage)
         record = files.record()
-        if record is not None and record.run == stage_run.run and record.warden.alive:
-            files.stop.write_text(f"{grace_seconds}\n", "utf-8")
-            record.warden.signal(signal.SIGTERM)
+        if record is None or record.run != stage_run.run:
+            return
+        if self._wardens.alive(record, files):
+            self._wardens.ask_to_stop(record, files, grace_seconds)
 
     def _rejoin(self, stage_run: StageRun, files: JobFiles) -> _Rejoined | None:
         record = files.record()
         if record is None:
             return None
         same = record.run == stage_run.run and record.fingerprint == fingerprint(stage_run)
-        running = record.warden.alive and files.outcome(record.attempt) is None
+        running = self._wardens.alive(record, files) and files.outcome(record.attempt) is None
         if running and not same:
             raise UsageError(_other_job(stage_run, record))
         if running:
@@ -130,7 +128,7 @@ class ProcessLauncher:
 
     def _start(self, stage_run: StageRun, files: JobFiles) -> JobRecord | None:
         """Starts a job; None where somebody else is at it."""
-        require_gpus(stage_run)
+        self._wardens.admit(stage_run)
         with files.locked() as lock:
             before = files.record()
             if lock is None or (before and files.taken_result(before.attempt) is None):
@@ -141,10 +139,10 @@ class ProcessLauncher:
                 shutil.rmtree(stage_run.out)
             stage_run.out.mkdir(parents=True)
             (stage_run.work / "home").mkdir(exist_ok=True)
-            _start_warden(self._orders(stage_run, files, lock), lock)
+            self._wardens.start(self._orders(stage_run, files), lock, files)
         return files.record()
 
-    def _orders(self, stage_run: StageRun, files: JobFiles, lock: int) -> dict[str, object]:
+    def _orders(self, stage_run: StageRun, files: JobFiles) -> dict[str, Any]:
         order = JobOrder(
             run=stage_run.run,
             stage=stage_run.stage,
@@ -164,7 +162,6 @@ class ProcessLauncher:
             "job": str(files.job),
             "result": str(files.result),
             "stop": str(files.stop),
-            "lock_fd": lock,
             "timeout_seconds": stage_run.timeout_seconds,
             "grace_seconds": stage_run.grace_seconds,
         }
@@ -175,7 +172,8 @@ class ProcessLauncher:
         with LogFollower(record.log, files.offset(record.attempt), self._emit) as follower:
             while (result := files.outcome(record.attempt)) is None:
                 follower.pass_on()
-                if not record.warden.alive and files.outcome(record.attempt) is None:
+                lost = not self._wardens.alive(record, files)
+                if lost and files.outcome(record.attempt) is None:
                     self._emit("the job's warden was killed; ending what is left of the job")
                     self._bury(files, record)
                 else:
@@ -185,14 +183,13 @@ class ProcessLauncher:
         files.take(record.attempt)
         return _stage_result(result, record, attached=attached)
 
-    @staticmethod
-    def _bury(files: JobFiles, record: JobRecord) -> None:
+    def _bury(self, files: JobFiles, record: JobRecord) -> None:
         """Ends what is left of a job whose warden was killed, and counts it as killed."""
         with files.locked() as lock:
             if lock is None:  # somebody else is doing it
                 time.sleep(0.1)
                 return
-            end_session(record.child, grace_seconds=record.grace_seconds)
+            self._wardens.end(record)
             files.bury(
                 JobResult(
                     attempt=record.attempt,
@@ -205,26 +202,6 @@ class ProcessLauncher:
 
 def _starts_again(result: StageResult) -> bool:
     return result.exit_code in START_AGAIN or result.exit_code > 128
-
-
-def _start_warden(orders: dict[str, object], lock: int) -> None:
-    started = subprocess.run(
-        [sys.executable, "-I", "-S", str(WARDEN)],
-        input=json.dumps(orders),
-        capture_output=True,
-        text=True,
-        check=False,
-        start_new_session=True,
-        pass_fds=[lock],
-        # A Python that is found through LD_LIBRARY_PATH needs it to start; nothing else is wanted.
-        env={name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ},
-    )
-    if started.returncode != 0:
-        complaint = started.stderr.strip()
-        number = complaint.partition(" ")[0]
-        if number.isdigit():
-            raise OSError(int(number), complaint)
-        raise EngineMissing(f"The job's warden did not start: {complaint or 'it was killed'}.")
 
 
 def _stage_result(result: JobResult, record: JobRecord, *, attached: bool) -> StageResult:
