@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from voxmill.errors import EngineMissing
@@ -10,7 +11,8 @@ from voxmill.launchers.container import Command, creation
 from voxmill.launchers.container_job import has_ended, result_of
 from voxmill.launchers.engine import Engine
 from voxmill.launchers.launcher import StageRun
-from voxmill.observability.log_line import pass_on
+from voxmill.launchers.pod import PodLauncher
+from voxmill.observability.log_line import as_text, pass_on
 from voxmill.observability.logs import MODE_VARIABLE
 
 POLL_SECONDS = (0.05, 1.0)
@@ -26,8 +28,23 @@ class ErrandResult:
     """Its standard error, as text."""
 
 
-def run_errand(stage_run: StageRun, command: Command) -> ErrandResult:
-    """Runs a command in a container like a stage's, to its end, whatever happens to the caller.
+Errand = Callable[[StageRun, Command], ErrandResult]
+
+
+def run_in_pod(stage_run: StageRun, command: Command) -> ErrandResult:
+    """Runs a command in the pod's other container, under the paths that this one has.
+
+    Raises:
+        EngineMissing: No container takes the order.
+    """
+    lines: list[str] = []
+    result = PodLauncher(command, emit=lambda line: lines.append(as_text(line))).run(stage_run)
+    said = [line for line in lines if not line.startswith("[warden] ")]
+    return ErrandResult(exit_code=result.exit_code, said="\n".join(said))
+
+
+def run_in_container(stage_run: StageRun, command: Command) -> ErrandResult:
+    """Runs a command in a container like a stage's, to its end; removed whatever happens here.
 
     Whoever calls makes sure that nobody else runs an errand of the same name; a container of that
     name is left over from a caller that was killed, and goes.

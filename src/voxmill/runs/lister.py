@@ -50,10 +50,11 @@ def list_source(order: ListingOrder, *, launcher: str | None = None) -> None:
         EngineMissing: Engine or image are missing, or the workshop is not installed here.
         VoxmillError: The listing failed in another way.
     """
-    if launcher_name(launcher, order.resources) == "docker":
-        from voxmill.runs.container_listing import list_in_container
+    from voxmill.runs.listing_errand import ERRANDS, list_by_errand
 
-        list_in_container(order)
+    name = launcher_name(launcher, order.resources)
+    if name in ERRANDS:
+        list_by_errand(order, ERRANDS[name])
     else:
         list_in_workshop(order)
 

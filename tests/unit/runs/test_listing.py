@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,8 @@ import pytest
 from voxmill.errors import EngineMissing, UsageError
 from voxmill.runs.lister import ListingOrder, list_in_workshop, list_source
 from voxmill.runs.listing import compare
+
+REPOSITORY = Path(__file__).resolve().parents[3]
 
 
 def listing(**files: str) -> bytes:
@@ -70,3 +74,28 @@ def test_a_source_is_listed_where_the_stages_of_its_recipe_run(
     with pytest.raises(EngineMissing, match="No Docker engine answers"):
         list_source(order, launcher=asked)
     assert not list(tmp_path.glob("*listing-*"))
+
+
+def test_a_source_is_listed_in_the_pod_s_other_container(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker's image has no workshop there either; a refusal comes back in words."""
+    monkeypatch.setenv("VOXMILL_POD", str(tmp_path / "pod"))
+    monkeypatch.setenv("VOXMILL_LAUNCHER", "pod")
+    command = [sys.executable, "-P", "-m", "voxmill.launchers.pod_keeper", str(tmp_path / "pod")]
+    keeper = subprocess.Popen(command)
+    recipe = tmp_path / "digits.yaml"
+    recipe.write_text((REPOSITORY / "recipes" / "digits.yaml").read_text())
+    order = ListingOrder(
+        recipe_file=recipe, folders={}, cache=tmp_path / "cache.json", out=tmp_path / "out.json"
+    )
+    try:
+        list_source(order)
+        assert json.loads(order.out.read_text())["kind"] == "synthetic"
+        recipe.write_text("title: A toy\nfamily: none\n")
+        with pytest.raises(UsageError, match=r"(?s)Recipe digits: .*family: ") as refusal:
+            list_source(order)
+        assert '"message"' not in str(refusal.value)
+    finally:
+        keeper.terminate()
+        keeper.wait(30)

@@ -1,4 +1,4 @@
-"""A source listed where its stages run: in a container of the stage image.
+"""A source listed where its stages run: in a container of the stage image, or the pod's other one.
 
 The office's own image has neither the recipe's types nor the sources' code, so that a worker in it
 asks the workshop, in a container without credentials that sees the source read-only.
@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from voxmill.launchers.container import PYTHON, seen_inside
-from voxmill.launchers.errand import run_errand
+from voxmill.launchers.errand import Errand, run_in_container, run_in_pod
 from voxmill.launchers.launcher import StageRun
 from voxmill.runs.failures import error_of
 from voxmill.runs.lister import ListingOrder
@@ -25,8 +25,16 @@ _CACHE = "hashes.json"
 _LISTING = "source.json"
 
 
-def list_in_container(order: ListingOrder) -> None:
+ERRANDS: dict[str, Errand] = {"docker": run_in_container, "pod": run_in_pod}
+"""How the workshop is asked, by the launcher's name."""
+
+
+def list_by_errand(order: ListingOrder, run: Errand) -> None:
     """Lets a container of the stage image validate the recipe and list its source.
+
+    Args:
+        order: What is to be listed.
+        run: How the workshop is asked.
 
     Raises:
         UsageError: The recipe is wrong; every mistake is in the message.
@@ -38,7 +46,7 @@ def list_in_container(order: ListingOrder) -> None:
         stage_run = _stage_run(order, scratch)
         if order.cache.is_file():
             shutil.copyfile(order.cache, stage_run.work / _CACHE)
-        done = run_errand(stage_run, _command)
+        done = run(stage_run, _command)
         if done.exit_code != 0:
             raise error_of(done.exit_code, _in_the_host_s_words(done.said, order, stage_run))
         shutil.copyfile(stage_run.out / _LISTING, order.out)
@@ -84,7 +92,8 @@ def _in_the_host_s_words(said: str, order: ListingOrder, stage_run: StageRun) ->
     """The container's last word with the paths that a person knows."""
     inside = seen_inside(stage_run)
     text = said.strip().removeprefix("voxmill: ")
-    text = text.replace(str(inside.recipe_file), order.recipe_file.stem)
+    for path in (inside.recipe_file, stage_run.recipe_file):
+        text = text.replace(str(path), order.recipe_file.stem)
     for name, folder in sorted(inside.inputs.items(), reverse=True):
         text = text.replace(str(folder), str(order.folders[name]))
     return text or f"Listing the source of {order.recipe_file.stem} in a container failed."
