@@ -7,6 +7,7 @@ from typing import Any
 
 from voxmill.errors import UsageError
 from voxmill.training.prefetch import Prefetcher
+from voxmill.training.team import first
 from voxmill.training.training import Training
 
 
@@ -17,11 +18,16 @@ class StoppedInEvaluationError(Exception):
 def validation_figures(training: Training) -> dict[str, float]:
     """The learner's figures on the validation set.
 
+    Of several processes the first measures all of it while the others wait: error rates of parts
+    cannot be put together, and every family's own figures stay exactly those of one process.
+
     Raises:
         StoppedInEvaluationError: Asked to stop before the last batch.
         UsageError: The figures lack what `train.watch` names.
     """
-    values = training.learner.validate(_polled_batches(training))
+    values = first(training.team, _measured(training) if training.team.rank == 0 else None)
+    if values is None:
+        raise StoppedInEvaluationError
     watch = training.config.watch
     if watch not in values:
         raise UsageError(
@@ -29,6 +35,14 @@ def validation_figures(training: Training) -> dict[str, float]:
             f"Set train.watch to one of these."
         )
     return values
+
+
+def _measured(training: Training) -> dict[str, float] | None:
+    """The figures; None where the training was asked to stop meanwhile."""
+    try:
+        return training.learner.validate(_polled_batches(training))
+    except StoppedInEvaluationError:
+        return None
 
 
 def _polled_batches(training: Training) -> Iterator[Any]:

@@ -23,8 +23,13 @@ class Learner(Protocol[BatchT_contra]):
         the window and divided once by the window's weight (tokens, utterances), so that a short
         last window and unequal lengths weigh as they would without accumulation.
 
+        Where several processes train together (`training/team.py`) each gets its own part of the
+        window and adds its gradient to the others', so that all make the same update and return
+        the same values: those of the whole window.
+
         Args:
-            window: One to `train.accumulation` micro-batches.
+            window: One to `train.accumulation` micro-batches; of several processes some may get
+                none in the last window of an epoch.
 
         Returns:
             Values of this update by metric name (`loss`, `gradient_norm`, `learning_rate`, …).
@@ -33,12 +38,16 @@ class Learner(Protocol[BatchT_contra]):
     def validate(self, batches: Iterable[BatchT_contra]) -> dict[str, float]:
         """Measures the model on batches without learning from them.
 
+        Of several processes only the first is asked.
+
         Returns:
             Values by metric name; holds the metric that `train.watch` names.
         """
 
     def state(self) -> dict[str, Any]:
         """Everything that a bit-equal continuation needs: tensors, numbers, strings, lists, dicts.
+
+        Asked of every process at once; what the first one gives is written.
 
         Holds `model` (a flat dict of tensors by parameter name); loads with
         `torch.load(weights_only=True)`.

@@ -24,6 +24,7 @@ from voxmill.training.position import Position
 from voxmill.training.prefetch import Prefetcher
 from voxmill.training.progress import StepReport
 from voxmill.training.schedule import total_steps
+from voxmill.training.team import anyone, is_own
 from voxmill.training.training import Ending, Training, TrainingResult
 
 __all__ = ["Training", "TrainingResult", "train"]
@@ -81,6 +82,7 @@ class _Loop:
             epoch=position.epoch,
             position=position.position,
             epochs=self._config.epochs,
+            wanted=self._is_own,
         )
         try:
             self._to_the_end(prefetcher)
@@ -93,7 +95,7 @@ class _Loop:
             self._settle()
             if self._ending() is not None:
                 break
-            if self._t.stop_requested():
+            if anyone(self._t.team, self._t.stop_requested()):
                 self._leave()
             self._advance(prefetcher)
         self._save_once(best=False)
@@ -105,7 +107,8 @@ class _Loop:
             position.epoch, position.position = position.epoch + 1, 0
         self._pace.step_begins()
         size = min(self._config.accumulation, self._batch_count() - position.position)
-        window = [prefetcher.next() for _ in range(size)]
+        places = range(position.position, position.position + size)
+        window = [prefetcher.next() for place in places if self._is_own(place)]
         self._pace.data_arrived()
         values = self._t.learner.step(window)
         position.step += 1
@@ -232,6 +235,9 @@ class _Loop:
         if config.patience is not None and position.stale_evaluations >= config.patience:
             return "patience"
         return None
+
+    def _is_own(self, place: int) -> bool:
+        return is_own(self._t.team, place, self._config.accumulation)
 
     def _batch_count(self) -> int:
         return self._t.batches.batch_count(self._position.epoch)

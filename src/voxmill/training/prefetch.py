@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
 from voxmill.training.learner import BatchSource
@@ -22,7 +22,14 @@ class Prefetcher(Generic[BatchT]):
     """
 
     def __init__(
-        self, source: BatchSource[BatchT], *, epoch: int, position: int, epochs: int, depth: int = 2
+        self,
+        source: BatchSource[BatchT],
+        *,
+        epoch: int,
+        position: int,
+        epochs: int,
+        depth: int = 2,
+        wanted: Callable[[int], bool] = lambda position: True,
     ) -> None:
         """Starts loading at once.
 
@@ -32,9 +39,12 @@ class Prefetcher(Generic[BatchT]):
             position: Position of the first batch in that epoch.
             epochs: Where to end: the number of the last epoch plus 1.
             depth: Batches that may wait.
+            wanted: Whether the batch at a position is to be loaded; the others are another
+                process's.
         """
         self._source = source
-        self._places = _places(source, epoch, position, epochs)
+        places = _places(source, epoch, position, epochs)
+        self._places = (place for place in places if wanted(place[1]))
         self._ready: queue.Queue[tuple[tuple[BatchT, ...], Exception | None]] = queue.Queue(depth)
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._load, name="prefetch", daemon=True)

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from voxmill.training.team import Team
+
 
 def seed_everything(seed: int) -> None:
     """Seeds Python, numpy and PyTorch (CPU and every GPU)."""
@@ -52,3 +54,35 @@ def untouched_randomness() -> Iterator[None]:
         yield
     finally:
         restore_random_state(state)
+
+
+def own_randomness(seed: int, team: Team, *, after: int = 0) -> None:
+    """Seeds each process but the first in its own way, so that their dropout masks differ.
+
+    Args:
+        seed: Of the training.
+        team: The processes.
+        after: Updates made; draws after a resume do not repeat those of the beginning.
+    """
+    if team.rank > 0:
+        words = np.random.SeedSequence([seed, team.rank, after]).generate_state(1)
+        seed_everything(int(words[0]))
+
+
+def random_states(team: Team) -> dict[str, Any]:
+    """Every process's generators, by the names that a learner's state has for them."""
+    first, *others = team.gather(random_state())
+    return {"random": first, "random_of_others": others}
+
+
+def restore_random_states(state: Mapping[str, Any], team: Team) -> bool:
+    """Puts back what `random_states` gave, as far as there are as many processes as there were.
+
+    Returns:
+        False where there are more or fewer: then process 0 alone has its generators back.
+    """
+    others = state.get("random_of_others", [])
+    states = [state["random"], *others]
+    if team.rank == 0 or len(states) == team.size:
+        restore_random_state(states[team.rank])
+    return len(states) == team.size

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
@@ -15,9 +14,18 @@ from torch import Tensor, nn
 
 from voxmill.errors import DataError, TrainingFailed, UsageError
 from voxmill.training.config import TrainConfig
-from voxmill.training.optimiser import StatisticsKeeper, adamw, mean_gradients
-from voxmill.training.randomness import random_state, restore_random_state, untouched_randomness
+from voxmill.training.distributed import team_here
+from voxmill.training.optimiser import adamw
+from voxmill.training.randomness import (
+    own_randomness,
+    random_states,
+    restore_random_states,
+    untouched_randomness,
+)
 from voxmill.training.schedule import Schedule
+from voxmill.training.team import Team
+from voxmill.training.team_gradients import LocalSums, WindowSums, share_gradients
+from voxmill.training.team_statistics import statistics_of
 
 BatchT = TypeVar("BatchT")
 BatchT_contra = TypeVar("BatchT_contra", contravariant=True)
@@ -59,6 +67,7 @@ class SupervisedLearner(Generic[BatchT]):
         schedule: Schedule,
         *,
         accelerator: Accelerator | None = None,
+        team: Team | None = None,
     ) -> None:
         """Places the model on its device and makes the optimiser.
 
@@ -68,18 +77,23 @@ class SupervisedLearner(Generic[BatchT]):
             config: The `train` section.
             schedule: Learning rate of each update.
             accelerator: None: one for this machine and `config.precision`.
+            team: The processes that train this model; None: those that this one was started with.
 
         Raises:
             UsageError: `precision: fp16` without a GPU.
         """
+        self._team = team or team_here()
         self._accelerator = accelerator or accelerator_for(config)
-        self._model = self._accelerator.prepare_model(model)
+        # `evaluation_mode` leaves out DistributedDataParallel, see training/distributed.py.
+        self._model = self._accelerator.prepare_model(model, evaluation_mode=True)
+        self._team.copy_first([*model.parameters(), *model.buffers()])
         self._objective = objective
         self._schedule = schedule
         self._clip_norm = config.clip_norm
         self._optimiser = adamw(model, config.learning_rate, config.weight_decay)
         self._parameters = [p for group in self._optimiser.param_groups for p in group["params"]]
-        self._statistics = StatisticsKeeper(model)
+        self._statistics = statistics_of(model, self._team)
+        self._seed = config.seed
         self._updates = 0
         self._skips_in_a_row = 0
 
@@ -91,6 +105,8 @@ class SupervisedLearner(Generic[BatchT]):
 
     def step(self, window: Sequence[BatchT]) -> dict[str, float]:
         """Makes one update that equals that of one big batch; see `Learner.step`.
+
+        Of several processes each takes its own part of the window, and all make the same update.
 
         An update whose loss or gradient is not finite, or that has no weight at all, is left out:
         weights, moments and running statistics stay as they were.
@@ -105,13 +121,13 @@ class SupervisedLearner(Generic[BatchT]):
         for group in self._optimiser.param_groups:
             group["lr"] = rate * group["scale"]
         self._statistics.remember()
-        loss, sums = self._accumulate(window)
-        norm = self._clipped_norm()
+        sums = self._accumulate(window)
+        loss, norm = sums.loss, self._clipped_norm()
         finite = math.isfinite(loss) and math.isfinite(norm)
         self._update(finite=finite)
         self._count_skip(loss, norm, finite=finite)
         return {
-            **sums,
+            **sums.values,
             "loss": loss,
             "gradient_norm": norm,
             "learning_rate": rate,
@@ -136,7 +152,7 @@ class SupervisedLearner(Generic[BatchT]):
             "scaler": {} if scaler is None else scaler.state_dict(),
             "updates": self._updates,
             "skips_in_a_row": self._skips_in_a_row,
-            "random": random_state(),
+            **random_states(self._team),
         }
 
     def load(self, state: Mapping[str, Any]) -> None:
@@ -153,37 +169,42 @@ class SupervisedLearner(Generic[BatchT]):
             self._accelerator.scaler.load_state_dict(state["scaler"])
         self._updates = int(state["updates"])
         self._skips_in_a_row = int(state["skips_in_a_row"])
-        restore_random_state(state["random"])
+        restored = restore_random_states(state, self._team)
+        if not restored:  # saved by another number of processes
+            own_randomness(self._seed, self._team, after=self._updates)
 
-    def _accumulate(self, window: Sequence[BatchT]) -> tuple[float, dict[str, float]]:
-        """Leaves the window's mean gradient in the parameters.
+    def _accumulate(self, window: Sequence[BatchT]) -> WindowSums:
+        """Leaves the mean gradient of the whole window, in all processes, in the parameters.
 
         The window's weight is known only after its last batch. Until then losses are divided by
         a guess (the first batch's weight for each), which keeps fp16 in range; one multiplication
         at the end makes it exact.
         """
-        guess = total_weight = 0.0
-        totals: list[Tensor] = []
-        sums: Counter[str] = Counter()
+        local = LocalSums()
+        guess = 0.0
         for batch in window:
             loss = self._objective.loss(self._model, self._placed(batch))
             guess = guess or loss.weight * len(window)
-            total_weight += loss.weight
-            totals.append(loss.total.detach())
-            sums.update(dict(loss.values))
+            local.add(loss.total, loss.weight, loss.values)
             if loss.weight > 0:
                 self._accelerator.backward(loss.total / guess)
-        if total_weight > 0:
-            mean_gradients(self._parameters, guess / total_weight)
-        total = float(totals[0]) if len(totals) == 1 else float(torch.stack(totals).sum())
-        mean = total / total_weight if total_weight > 0 else math.nan
-        return mean, {name: float(value) for name, value in sums.items()}
+            self._statistics.batch_done()
+        sums = share_gradients(self._parameters, local, self._team, scaled_by=guess)
+        self._statistics.window_done(sums.batches)
+        return sums
 
     def _clipped_norm(self) -> float:
+        """The gradient's norm before it was clipped; process 0's, so that all clip alike."""
         scaler = self._accelerator.scaler
-        if scaler is not None:
+        gradients = [p.grad for p in self._parameters if p.grad is not None]
+        if scaler is not None and gradients:
+            # Makes it ready in a process whose first window has no batch.
+            scaler.scale(torch.zeros((), device=self._accelerator.device))
             scaler.unscale_(self._optimiser)
-        return float(nn.utils.clip_grad_norm_(self._parameters, self._clip_norm))
+        norm = nn.utils.get_total_norm(gradients)
+        self._team.copy_first([norm])
+        nn.utils.clip_grads_with_norm_(self._parameters, self._clip_norm, norm)
+        return float(norm)
 
     def _update(self, *, finite: bool) -> None:
         scaler = self._accelerator.scaler

@@ -3,17 +3,34 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, Literal, Protocol
 
 from voxmill.observability.recorder import SILENT, Recorder
-from voxmill.training.checkpoint import CheckpointStore
+from voxmill.training.checkpoint import LoadedCheckpoint, SavedCheckpoint
 from voxmill.training.config import TrainConfig
 from voxmill.training.learner import BatchSource, Learner
 from voxmill.training.progress import UNSEEN, TrainingProgress
+from voxmill.training.team import ALONE, Team
 
 Ending = Literal["epochs", "max_steps", "patience"]
+
+
+class Checkpoints(Protocol):
+    """What the loop asks of a `CheckpointStore`, whose methods say the rest."""
+
+    folder: Path
+
+    def save(self, step: int, state: Mapping[str, Any], *, best: bool = False) -> SavedCheckpoint:
+        """Writes a checkpoint."""
+
+    def newest_valid(self) -> LoadedCheckpoint | None:
+        """The one to go on from."""
+
+    def forget_newer_best(self, step: int | None) -> bool:
+        """Takes the best back to what a resumed training knows."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,13 +42,15 @@ class Training:
     validation: BatchSource[Any]
     """Epoch 0 is the whole validation set."""
     config: TrainConfig
-    checkpoints: CheckpointStore
+    checkpoints: Checkpoints
     recorder: Recorder = SILENT
     stop_requested: Callable[[], bool] = lambda: False
     """Asked after each step and before each validation batch."""
     clock: Callable[[], float] = time.monotonic
     """Seconds, monotonic."""
     progress: TrainingProgress = UNSEEN
+    team: Team = ALONE
+    """The processes that train together, each with a `Training` like this one."""
 
 
 @dataclass(frozen=True, kw_only=True)
