@@ -13,6 +13,12 @@ stages done; done and tagged."""
 STAGE_STATES = ("pending", "running", "done", "not_applicable", "failed", "stopped", "refused")
 """Of a stage; `refused`: a gate before it failed and nobody waived it."""
 VERDICTS = ("passed", "failed", "waived")
+DECODERS = ("ctc", "attention")
+"""What reads tokens out of a network, each from a branch of its own."""
+STOP_REASONS = ("collapse", "regression", "stuck", "explosion", "milestone")
+"""Why the trainer itself ends a training that cannot succeed."""
+GOAL_FIGURES = ("wer", "cer")
+"""What goals are set for."""
 ROLES = ("champion", "challenger", "former")
 """Of a version: in use; the newest finished run that is not; the others."""
 PLACES = ("home", "cache", "remote")
@@ -42,6 +48,8 @@ LABELS: Mapping[str, frozenset[str] | None] = {
     "verdict": frozenset(VERDICTS),
     "role": frozenset(ROLES),
     "place": frozenset(PLACES),
+    "decoder": frozenset(DECODERS),
+    "figure": frozenset(GOAL_FIGURES),
     # Each metric's own set, see `Metric.closed`.
     "state": frozenset({*RUN_STATES, *STAGE_STATES, *TASK_STATES}),
     # Closed by the recipe: train, validation, test and the test sets that it names.

@@ -102,7 +102,7 @@ def _type_schema(field: FieldType) -> dict[str, Any]:
     if get_origin(field.annotation) is Literal:
         choices = list(get_args(field.annotation))
         return {"type": _JSON_TYPES[type(choices[0])], "enum": choices}
-    if inner is None or inner.sections:
+    if inner is None or (inner.sections and get_origin(field.annotation) is dict):
         return {"type": _JSON_TYPES.get(field.annotation, "object")} | limits
     if get_origin(field.annotation) is list:
         return {"type": "array", "items": _type_schema(inner)} | _of(limits, "array")

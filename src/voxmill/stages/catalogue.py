@@ -29,7 +29,7 @@ STAGE_VERSIONS: dict[str, int] = {
     "verify": 1,
     "prepare": 1,
     "probe": 1,
-    "train": 2,
+    "train": 3,
     "package": 2,
     "evaluate": 1,
 }

@@ -22,26 +22,30 @@ from voxmill.families.family import Family, TrainingKit
 from voxmill.observability.curves import JournalLine, read_journal, write_curves
 from voxmill.recipe.recipe import Recipe
 from voxmill.stages.machine import peak_memory_bytes
-from voxmill.stages.stage import Check, StageContext, StageOutcome
+from voxmill.stages.stage import StageContext, StageOutcome
+from voxmill.stages.training.checks import training_checks
 from voxmill.training.checkpoint import CheckpointStore
 from voxmill.training.durable import sha256_of
 from voxmill.training.loop import Training, TrainingResult, train
 from voxmill.training.progress import progress_for
 from voxmill.training.randomness import seed_everything
 
-MAX_SKIPPED_SHARE = 0.05
-"""fp16 skips a few updates while it finds its scale; more of them is a sick training."""
-
-_CURVES = frozenset({"loss", "learning_rate", "gradient_norm", "epoch", "best_value"})
-_ERROR_RATES = frozenset({"wer", "cer"})
-_NO_CHANGE_OF_RESULT = frozenset({"threads", "keep_checkpoints", "checkpoint_every_steps"})
+_CURVES = frozenset(
+    {"loss", "ctc_loss", "attention_loss", "learning_rate", "gradient_norm", "epoch", "best_value"}
+)
+_NO_CHANGE_OF_RESULT = frozenset(
+    {
+        *("threads", "keep_checkpoints", "checkpoint_every_steps", "log_every_steps"),
+        *("watchdog", "milestones"),
+    }
+)
 
 
 class TrainStage:
     """Writes `best/`, `last/` and `curves.jsonl`; goes on from `work/checkpoints`."""
 
     name = "train"
-    version = 2
+    version = 3
 
     def __init__(self, families: Callable[[str], Family] = load_family) -> None:
         self._families = families
@@ -53,7 +57,8 @@ class TrainStage:
             CheckpointedAndLeft: Asked to stop; a checkpoint was written first.
             DataError: Prepare's output cannot be read, or a split is empty.
             EngineMissing: A checkpoint could not be written.
-            TrainingFailed: The loss, or the watched value at every evaluation, was not finite.
+            TrainingFailed: The loss, or the watched value at every evaluation, was not finite; or
+                the watchdog ended the training.
             UsageError: The learner does not measure what `train.watch` names.
         """
         recipe, prepared = context.recipe, context.input("prepare")
@@ -77,7 +82,7 @@ class TrainStage:
         sizes = _export(store, result, recipe.train.watch, context.out)
         _write_curves(context, result)
         return StageOutcome(
-            checks=(_finite(result), _learned(result, recipe.train.watch)),
+            checks=training_checks(result, recipe.train.watch),
             figures={**_figures(result, kit.notes), **sizes, "peak_memory_bytes": memory},
         )
 
@@ -103,6 +108,9 @@ def training_identity(recipe: Recipe, family_version: int, prepared: Path) -> st
         "model": recipe.model.model_dump(mode="json"),
         "train": recipe.train.model_dump(mode="json", exclude=set(_NO_CHANGE_OF_RESULT)),
     }
+    measured = sorted(milestone.after_epochs for milestone in recipe.train.milestones)
+    if measured:  # they may add evaluations, which pick the best checkpoint; limits pick nothing
+        content["measured_after_epochs"] = measured
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
@@ -122,7 +130,11 @@ def _training(context: StageContext, kit: TrainingKit, store: CheckpointStore) -
         recorder=context.recorder,
         stop_requested=context.stop_requested,
         clock=context.clock,
-        progress=progress_for(Console(stderr=True), context.clock),
+        progress=progress_for(
+            Console(stderr=True),
+            context.clock,
+            every_steps=context.recipe.train.log_every_steps,
+        ),
     )
 
 
@@ -166,38 +178,6 @@ def _is_learning_curve(name: str) -> bool:
     return name.startswith(prefix) and name.removeprefix(prefix) in _CURVES
 
 
-def _finite(result: TrainingResult) -> Check:
-    share = result.skipped_updates / max(1, result.steps)
-    return Check(
-        name="train.finite",
-        value=round(share, 6),
-        limit=f"at most {MAX_SKIPPED_SHARE:g} of the updates left out as not finite",
-        passed=share <= MAX_SKIPPED_SHARE,
-        help="Lower train.learning_rate, lengthen train.warmup_steps, or use precision bf16 or no.",
-    )
-
-
-def _learned(result: TrainingResult, watch: str) -> Check:
-    """The best value against that before the first step.
-
-    An error rate must also be below 1, which a model that writes nothing at all reaches: an
-    untrained one that babbles is often above it.
-    """
-    first = _plain(result.first_value)
-    limit = min(
-        float("inf") if first is None else first, 1.0 if watch in _ERROR_RATES else float("inf")
-    )
-    best = result.best_value
-    return Check(
-        name="train.learned",
-        value="none" if best is None else best,
-        limit=f"{watch} below {limit:.4g}, what it is without training",
-        passed=best is not None and best < limit,
-        help="Look at the learning curves: train longer (train.epochs), try another "
-        "train.learning_rate, and check that audio and transcripts belong together.",
-    )
-
-
 def _figures(result: TrainingResult, notes: Mapping[str, float]) -> dict[str, JsonValue]:
     return {
         **{name: round(value, 6) for name, value in notes.items()},
@@ -224,7 +204,7 @@ def _record_end(
     context: StageContext, result: TrainingResult, notes: Mapping[str, float], memory: int
 ) -> None:
     values: dict[str, float] = {"voxmill_train_peak_memory_bytes": memory}
-    for name in ("parameters", "skipped_utterances"):
+    for name in ("parameters", "skipped_utterances", "truncated_utterances"):
         if name in notes:
             values[f"voxmill_train_{name}"] = notes[name]
     context.recorder.record(values, step=result.steps)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from voxmill.section import Section
+from voxmill.section import Conflict, Section
 
 
 class AugmentConfig(Section):
@@ -39,6 +40,92 @@ class AugmentConfig(Section):
     """Widest blanked band in mel bins."""
     concatenate: int = Field(default=1, ge=1)
     """Up to this many utterances (of any speaker) strung together into one, with short pauses."""
+
+
+class CollapseConfig(Section):
+    """A network that says the same whatever it hears, and does not get out of it."""
+
+    evaluations: int | None = Field(default=3, ge=1)
+    """Stop after so many in a row; None: only count them, for the alert."""
+    blank_ratio: float = Field(default=0.98, gt=0, le=1)
+    """Silence: share of frames whose best token is blank, from which on."""
+    frame_entropy_ratio: float = Field(default=0.95, gt=0, le=1)
+    """Undecided: mean entropy of a frame as a share of that of pure guessing, from which on."""
+    token_diversity_ratio: float = Field(default=0.05, ge=0, lt=1)
+    """Monotone: share of the vocabulary that is ever written, up to which."""
+    wer: float = Field(default=0.9, gt=0)
+    """No collapse while fewer words are wrong, whatever the signs say."""
+
+
+class RegressionConfig(Section):
+    """A watched metric that gets worse instead of better."""
+
+    evaluations: int | None = Field(default=3, ge=1)
+    """Stop after so many in a row; None: only count them, for the alert."""
+    relative: float = Field(default=0.05, gt=0)
+    """Worse is: by more than this share than at the evaluation before."""
+    from_best: float = Field(default=1.0, gt=0)
+    """Also: by more than this share than the best so far (1: twice as high)."""
+    floor: float = Field(default=0.1, ge=0)
+    """Watched values up to this one are no regression: small numbers wobble."""
+
+
+class StuckConfig(Section):
+    """A word error rate that never began to fall."""
+
+    evaluations: int | None = Field(default=10, ge=1)
+    """Stop after so many past the warm-up (and `grace_steps`); None: never."""
+    wer: float = Field(default=0.93, gt=0)
+    """Stuck is: no evaluation so far was below this word error rate."""
+
+
+class ExplosionConfig(Section):
+    """A training loss that leaves everything reached behind."""
+
+    steps: int | None = Field(default=50, ge=1)
+    """Stop after so many steps in a row above the limit; None: never."""
+    factor: float = Field(default=3.0, gt=1)
+    """The limit: so many times the lowest mean loss so far, and 1 more (a loss near 0 may well
+    triple)."""
+
+
+class WatchdogConfig(Section):
+    """What ends a training that cannot succeed (exit code 70); docs/training-guide.md explains."""
+
+    grace_steps: int | None = Field(default=None, ge=0)
+    """Steps past the warm-up in which a network that has learned nothing yet is let be, for CTC
+    begins with silence. None: a fifth of those planned, at least 500 and at most 3000."""
+    collapse: CollapseConfig = Field(default_factory=CollapseConfig)
+    regression: RegressionConfig = Field(default_factory=RegressionConfig)
+    stuck: StuckConfig = Field(default_factory=StuckConfig)
+    explosion: ExplosionConfig = Field(default_factory=ExplosionConfig)
+
+
+class Milestone(Section):
+    """What must be reached by the end of an epoch."""
+
+    after_epochs: int = Field(ge=1)
+    """Judged at the evaluation that ends this epoch, which is made for it if need be."""
+    wer: float | None = Field(default=None, gt=0)
+    """The word error rate must be below this."""
+    cer: float | None = Field(default=None, gt=0)
+    """The character error rate must be below this."""
+    loss: float | None = Field(default=None, gt=0)
+    """The validation loss must be below this."""
+    stop: bool = False
+    """End the training where it is missed (exit code 70), instead of failing a check at its end."""
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """It asks for something."""
+        if self.wer is None and self.cer is None and self.loss is None:
+            others = ("cer", "loss")
+            yield Conflict("wer", "no limit", "a limit for wer, cer or loss", others=others)
+
+    @property
+    def limits(self) -> dict[str, float]:
+        """The limits that are set, by metric."""
+        limits = {"wer": self.wer, "cer": self.cer, "loss": self.loss}
+        return {name: limit for name, limit in limits.items() if limit is not None}
 
 
 class TrainConfig(Section):
@@ -92,4 +179,18 @@ class TrainConfig(Section):
     """Validation metric that picks the best checkpoint and stops early; lower is better."""
     patience: int | None = Field(default=None, ge=1)
     """Evaluations without a better value after which to stop."""
+    milestones: list[Milestone] = Field(default_factory=list)
+    """What must be reached by when; a missed one is a failed check of train, or stops it."""
+    watchdog: WatchdogConfig = Field(default_factory=WatchdogConfig)
+    """What ends a training that cannot succeed."""
+    log_every_steps: int | None = Field(default=None, ge=1)
+    """Off a terminal, a log line every so many steps; None: every 30 seconds. The journal has each
+    step, whatever this says."""
     augment: AugmentConfig = Field(default_factory=AugmentConfig)
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """One milestone for each epoch."""
+        epochs = [milestone.after_epochs for milestone in self.milestones]
+        if len(set(epochs)) < len(epochs):
+            found = f"after_epochs {', '.join(map(str, epochs))}"
+            yield Conflict("milestones", found, "at most one milestone for an epoch")

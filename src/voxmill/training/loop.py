@@ -5,27 +5,29 @@ everything that the next one depends on lies in the learner's state and a `Posit
 checkpoint taken there continues bit for bit on the same number of CPU threads.
 
 An evaluation or checkpoint that is due is a function of that position. One that a kill or a stop
-interrupted is therefore due again after the restart, and gives the same figures.
+interrupted is therefore due again after the restart, and gives the same figures. What the watchdog
+has counted lies in the checkpoint too, and changes with evaluations and steps only.
 """
 
 from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
-from voxmill.errors import CheckpointedAndLeft, DataError
+from voxmill.errors import CheckpointedAndLeft, DataError, TrainingFailed
 from voxmill.training.checkpoint import LoadedCheckpoint
+from voxmill.training.chronicle import Chronicle
 from voxmill.training.evaluation import StoppedInEvaluationError, validation_figures
-from voxmill.training.figures import train_values, validation_values
+from voxmill.training.figures import refuse_untrained
 from voxmill.training.pace import Pace
 from voxmill.training.position import Position
 from voxmill.training.prefetch import Prefetcher
-from voxmill.training.progress import StepReport
 from voxmill.training.schedule import total_steps
+from voxmill.training.stops import Evaluation, Stop
 from voxmill.training.team import anyone, is_own
 from voxmill.training.training import Ending, Training, TrainingResult
+from voxmill.training.watchdog import Watchdog
 
 __all__ = ["Training", "TrainingResult", "train"]
 
@@ -39,7 +41,7 @@ def train(training: Training) -> TrainingResult:
         CheckpointedAndLeft: Asked to stop; a checkpoint was written first.
         DataError: Training or validation has no batches, or the checkpoint is of another model.
         EngineMissing: A checkpoint could not be written.
-        TrainingFailed: The learner gave up.
+        TrainingFailed: The learner gave up, or the watchdog ended it after a checkpoint.
         UsageError: The learner does not measure what `train.watch` names.
     """
     _refuse_empty(training)
@@ -58,25 +60,27 @@ class _Loop:
         self._t = training
         self._config = training.config
         self._planned_steps = total_steps(training.config, training.batches)
+        self._chronicle = Chronicle(training, self._planned_steps)
+        self._watchdog = Watchdog(training.config, self._planned_steps)
         self._position = Position()
         self._pace = Pace(clock=training.clock)
         self._resumed_from: int | None = None
         self._seconds_before = 0.0
         self._saved: tuple[int, int | None] | None = None
         self._saved_at = training.clock()
+        self._step_values: frozenset[str] | None = None
 
     def run(self) -> TrainingResult:
         found = self._t.checkpoints.newest_valid()
         if found is not None:
             self._restore(found)
         position = self._position
-        begin = {
-            "voxmill_train_resumed_step": position.step,
-            "voxmill_train_total_steps": self._planned_steps,
-            "voxmill_train_warmup_steps": self._config.warmup_steps,
-            "voxmill_train_checkpoint_steps": self._checkpoint_steps(),
-        }
-        self._t.recorder.record(begin, step=position.step)
+        self._chronicle.attempt(position.step, checkpoint_steps=self._checkpoint_steps())
+        if self._watchdog.told is not None:
+            raise TrainingFailed(
+                f"{self._watchdog.told}\nAn earlier attempt ended so, and nothing has changed "
+                f"since: start a new run with other settings."
+            )
         prefetcher: Prefetcher[Any] = Prefetcher(
             self._t.batches,
             epoch=position.epoch,
@@ -115,35 +119,18 @@ class _Loop:
         position.position += size
         position.skipped_updates += int(values.get("skipped_updates", 0))
         position.infinite_losses += int(values.get("infinite_losses", 0))
-        self._tell_step(values)
-
-    def _tell_step(self, values: Mapping[str, float]) -> None:
-        position = self._position
-        rates = self._pace.step_ended(values, self._planned_steps - position.step)
-        record = {
-            **train_values(values),
-            **rates,
-            "voxmill_train_step": position.step,
-            "voxmill_train_epoch": self._epochs_made(),
-            "voxmill_train_skipped_updates_total": position.skipped_updates,
-            "voxmill_train_infinite_losses_total": position.infinite_losses,
-            "voxmill_checkpoint_age_seconds": self._t.clock() - self._saved_at,
-        }
-        self._t.recorder.record(record, step=position.step)
-        self._t.progress.step(
-            StepReport(
-                step=position.step,
-                total_steps=self._planned_steps,
-                epoch=self._epochs_made(),
-                loss=values["loss"],
-                learning_rate=values.get("learning_rate", float("nan")),
-                audio_seconds_per_second=rates.get("voxmill_train_audio_seconds_per_second", 0.0),
-                eta_seconds=rates["voxmill_train_eta_seconds"],
-            )
+        self._step_values = frozenset(values)
+        self._watchdog.step(position.step, values["loss"])
+        self._chronicle.step(
+            position,
+            values,
+            self._pace.step_ended(values, self._planned_steps - position.step),
+            epochs=self._epochs_made(),
+            checkpoint_age_seconds=self._t.clock() - self._saved_at,
         )
 
     def _settle(self) -> None:
-        """Does what is due between two steps: an evaluation, a checkpoint."""
+        """Does what is due between two steps: an evaluation, a checkpoint, giving up."""
         step = self._position.step
         evaluated = best = False
         if self._evaluation_due() and self._position.evaluated_step != step:
@@ -151,14 +138,20 @@ class _Loop:
             evaluated = True
         every = self._config.checkpoint_every_steps
         due = evaluated if every is None else step > 0 and step % every == 0
-        if best or due:
+        stop = self._watchdog.stop
+        if stop is not None:
+            self._watchdog.told = self._last_words(stop)
+        if best or due or stop is not None:
             self._save_once(best=best)
+        if stop is not None:
+            self._give_up(stop)
 
     def _evaluation_due(self) -> bool:
         every = self._config.evaluate_every_steps
         at_epoch_end = self._position.position == self._batch_count()
         regular = at_epoch_end if every is None else self._position.step % every == 0
-        return self._position.step == 0 or regular or self._ending() is not None
+        asked = at_epoch_end and self._watchdog.milestone_due(self._position.epoch + 1)
+        return self._position.step == 0 or regular or asked or self._ending() is not None
 
     def _evaluate(self) -> bool:
         """Measures on the validation set and tells whether this is the best so far."""
@@ -167,19 +160,23 @@ class _Loop:
             values = validation_figures(self._t)
         except StoppedInEvaluationError:
             self._leave()
-        previous = self._position.last_value
-        best = self._position.evaluated(values[self._config.watch])
-        record = validation_values(values)
-        record["voxmill_evaluation_seconds"] = self._t.clock() - started
-        step = self._position.step
-        self._t.recorder.record(record, step=step, labels={"split": "validation"})
-        watched = {"voxmill_train_watched_value": values[self._config.watch]}
-        if self._position.best_value is not None:
-            watched["voxmill_train_best_value"] = self._position.best_value
-        if previous is not None:
-            watched["voxmill_train_previous_watched_value"] = previous
-        self._t.recorder.record(watched, step=step)
-        self._t.progress.evaluated(step, values)
+        if self._step_values is not None:
+            refuse_untrained(self._step_values, values)
+        position, watch = self._position, self._config.watch
+        previous = position.last_value
+        seen = Evaluation(
+            step=position.step, figures=values, watch=watch, best_value=position.best_value
+        )
+        best = position.evaluated(values[watch])
+        ended = position.epoch + 1 if position.position == self._batch_count() else None
+        self._watchdog.evaluated(seen, epochs=ended, over=self._ending() is not None)
+        self._chronicle.evaluation(
+            position,
+            values,
+            previous=previous,
+            counts=self._watchdog.counts(),
+            seconds=self._t.clock() - started,
+        )
         return best
 
     def _save_once(self, *, best: bool) -> None:
@@ -192,17 +189,16 @@ class _Loop:
         self._t.recorder.flush()
         saved = self._t.checkpoints.save(
             position.step,
-            {"learner": self._t.learner.state(), "position": position.to_dict()},
+            {
+                "learner": self._t.learner.state(),
+                "position": position.to_dict(),
+                "watchdog": self._watchdog.state(),
+            },
             best=best,
         )
         self._saved = (position.step, position.evaluated_step)
         self._saved_at = self._t.clock()
-        record = {
-            "voxmill_checkpoint_step": saved.step,
-            "voxmill_checkpoint_bytes": saved.bytes,
-            "voxmill_checkpoint_seconds": self._saved_at - started,
-        }
-        self._t.recorder.record(record, step=position.step)
+        self._chronicle.checkpoint(saved, seconds=self._saved_at - started)
 
     def _leave(self) -> None:
         self._save_once(best=False)
@@ -211,9 +207,27 @@ class _Loop:
             f"{self._t.checkpoints.folder}. Start again to go on from there."
         )
 
+    def _give_up(self, stop: Stop) -> NoReturn:
+        self._chronicle.stopped(self._position.step, stop.reason)
+        self._t.recorder.flush()
+        raise TrainingFailed(str(self._watchdog.told))
+
+    def _last_words(self, stop: Stop) -> str:
+        position = self._position
+        best = (
+            "no best checkpoint yet"
+            if position.best_step is None
+            else f"the best checkpoint, of step {position.best_step} ({self._config.watch} "
+            f"{position.best_value:.4f})"
+        )
+        kept = f"{best}, and the newest, of step {position.step}, in {self._t.checkpoints.folder}."
+        return stop.message(step=position.step, epochs=self._epochs_made(), kept=kept)
+
     def _restore(self, found: LoadedCheckpoint) -> None:
         self._t.learner.load(found.state["learner"])
         self._position = Position.from_dict(found.state["position"])
+        if "watchdog" in found.state:  # checkpoints from before there was one lack it
+            self._watchdog.load(found.state["watchdog"])
         self._resumed_from = self._position.step
         self._seconds_before = self._position.seconds
         self._saved = (self._position.step, self._position.evaluated_step)
@@ -264,6 +278,7 @@ class _Loop:
             resumed_from=self._resumed_from,
             skipped_updates=position.skipped_updates,
             infinite_losses=position.infinite_losses,
+            milestones=self._watchdog.milestones(),
             seconds=self._seconds_before + self._pace.elapsed_seconds,
         )
 

@@ -61,19 +61,19 @@ UNSEEN: TrainingProgress = _Unseen()
 
 @dataclass(kw_only=True)
 class LogProgress:
-    """Writes a log line every so many seconds, and one for each evaluation."""
+    """Writes a log line every so many seconds or steps, and one for each evaluation."""
 
     clock: Callable[[], float]
     every_seconds: float = LOG_SECONDS
+    every_steps: int | None = None
+    """Where it is given, seconds do not count."""
     _next: float = field(default=float("-inf"), init=False)
 
     def step(self, report: StepReport) -> None:
         """Writes a line if the last one is long enough ago."""
         bind_log_context(step=report.step)
-        now = self.clock()
-        if now < self._next:
+        if not self._due(report.step):
             return
-        self._next = now + self.every_seconds
         logger.info(
             "step %d/%d epoch %.2f loss %.4f lr %.3g %.0f s/s eta %s",
             report.step,
@@ -93,6 +93,15 @@ class LogProgress:
     def close(self) -> None:
         """Leaves no step on the lines that follow."""
         bind_log_context(step=None)
+
+    def _due(self, step: int) -> bool:
+        if self.every_steps is not None:
+            return step % self.every_steps == 0
+        now = self.clock()
+        if now < self._next:
+            return False
+        self._next = now + self.every_seconds
+        return True
 
 
 class TerminalProgress:
@@ -134,9 +143,19 @@ class TerminalProgress:
         self._bar.stop()
 
 
-def progress_for(console: Console, clock: Callable[[], float]) -> TrainingProgress:
-    """The live line on a terminal, log lines in files, pipes, containers and Airflow."""
-    return TerminalProgress(console) if console.is_terminal else LogProgress(clock=clock)
+def progress_for(
+    console: Console, clock: Callable[[], float], *, every_steps: int | None = None
+) -> TrainingProgress:
+    """The live line on a terminal, log lines in files, pipes, containers and Airflow.
+
+    Args:
+        console: Standard error.
+        clock: Seconds, monotonic.
+        every_steps: How often a log line is written; None: every `LOG_SECONDS`.
+    """
+    if console.is_terminal:
+        return TerminalProgress(console)
+    return LogProgress(clock=clock, every_steps=every_steps)
 
 
 def figures_line(values: Mapping[str, float]) -> str:

@@ -12,6 +12,7 @@ from voxmill.observability.recorder import SILENT, Recorder
 from voxmill.training.checkpoint import LoadedCheckpoint, SavedCheckpoint
 from voxmill.training.config import TrainConfig
 from voxmill.training.learner import BatchSource, Learner
+from voxmill.training.milestones import MilestoneOutcome
 from voxmill.training.progress import UNSEEN, TrainingProgress
 from voxmill.training.team import ALONE, Team
 
@@ -70,5 +71,6 @@ class TrainingResult:
     """Step of the checkpoint that this attempt went on from."""
     skipped_updates: int
     infinite_losses: int
+    milestones: tuple[MilestoneOutcome, ...]
     seconds: float
     """Of all attempts, as far as their checkpoints know."""
