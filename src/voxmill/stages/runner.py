@@ -52,6 +52,7 @@ def run_stage(
     load: Callable[[str], Stage] = load_stage,
     clock: Callable[[], float] = time.perf_counter,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    stop_requested: Callable[[], bool] = lambda: False,
 ) -> StageReport:
     """Runs the stage to its end; its report is the last file that it writes.
 
@@ -63,6 +64,7 @@ def run_stage(
         load: Gives the stage of a name.
         clock: Seconds, monotonic.
         now: The date and time.
+        stop_requested: Whether somebody asks it to stop, besides by a signal.
 
     Raises:
         UsageError: A folder is missing, not empty, or inside another one.
@@ -78,7 +80,7 @@ def run_stage(
     logger.info("%s of %s, try %d: started", order.stage, order.recipe.name, order.attempt)
     try:
         stage = load(order.stage)
-        outcome = _run(stage, order, clock)
+        outcome = _run(stage, order, clock, stop_requested)
         report = _report(stage, order, outcome, started=started, seconds=clock() - start)
         write_report(order.out, report)
     except Exception as error:
@@ -90,7 +92,9 @@ def run_stage(
     return report
 
 
-def _run(stage: Stage, order: StageOrder, clock: Callable[[], float]) -> StageOutcome:
+def _run(
+    stage: Stage, order: StageOrder, clock: Callable[[], float], asked: Callable[[], bool]
+) -> StageOutcome:
     journal = order.work / "journal"
     with stop_flag() as stop, JournalRecorder(journal, attempt=order.attempt) as recorder:
         return stage.run(
@@ -101,7 +105,7 @@ def _run(stage: Stage, order: StageOrder, clock: Callable[[], float]) -> StageOu
                 work=order.work,
                 recorder=recorder,
                 shard=order.shard,
-                stop_requested=stop,
+                stop_requested=lambda: stop() or asked(),
                 clock=clock,
             )
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -25,14 +26,20 @@ from voxmill.stages.machine import peak_memory_bytes
 from voxmill.stages.stage import StageContext, StageOutcome
 from voxmill.stages.training.checks import training_checks
 from voxmill.training.checkpoint import CheckpointStore
+from voxmill.training.distributed import team_here
 from voxmill.training.durable import sha256_of
 from voxmill.training.loop import Training, TrainingResult, train
-from voxmill.training.progress import progress_for
-from voxmill.training.randomness import seed_everything
+from voxmill.training.progress import UNSEEN, progress_for
+from voxmill.training.randomness import own_randomness, seed_everything
+from voxmill.training.team import Team
+from voxmill.training.team_checkpoints import TeamCheckpoints
 
 _CURVES = frozenset(
     {"loss", "ctc_loss", "attention_loss", "learning_rate", "gradient_norm", "epoch", "best_value"}
 )
+CHECKPOINTS = "checkpoints"
+"""Folder in the work folder."""
+
 _NO_CHANGE_OF_RESULT = frozenset(
     {
         *("threads", "keep_checkpoints", "checkpoint_every_steps", "log_every_steps"),
@@ -62,8 +69,9 @@ class TrainStage:
             UsageError: The learner does not measure what `train.watch` names.
         """
         recipe, prepared = context.recipe, context.input("prepare")
+        team = team_here()
         family = self._families(recipe.family)
-        _settle_torch(recipe)
+        _settle_torch(recipe, team)
         kit = family.kit(
             prepared=prepared,
             utterances=read_lines(prepared / "utterances.jsonl", PreparedUtterance),
@@ -71,19 +79,23 @@ class TrainStage:
             train=recipe.train,
             stop=context.stop_requested,
         )
-        store = CheckpointStore(
-            context.work / "checkpoints",
-            recipe.train.keep_checkpoints,
-            identity=training_identity(recipe, family.version, prepared),
-        )
-        result = train(_training(context, kit, store))
-        memory = _peak_memory_bytes()
+        own_randomness(recipe.train.seed, team)
+        store = None if team.rank else _store(context, family.version)
+        result = train(_training(context, kit, store, team))
+        memory = max(team.gather(_peak_memory_bytes()))
+        if store is None:
+            return StageOutcome()  # the first process writes
         _record_end(context, result, kit.notes, memory)
         sizes = _export(store, result, recipe.train.watch, context.out)
         _write_curves(context, result)
         return StageOutcome(
             checks=training_checks(result, recipe.train.watch),
-            figures={**_figures(result, kit.notes), **sizes, "peak_memory_bytes": memory},
+            figures={
+                **_figures(result, kit.notes),
+                **sizes,
+                "peak_memory_bytes": memory,
+                "processes": team.size,
+            },
         )
 
 
@@ -114,27 +126,44 @@ def training_identity(recipe: Recipe, family_version: int, prepared: Path) -> st
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def _settle_torch(recipe: Recipe) -> None:
-    if recipe.train.threads is not None:
-        torch.set_num_threads(recipe.train.threads)
+def _settle_torch(recipe: Recipe, team: Team) -> None:
+    threads = recipe.train.threads
+    if threads is None and team.size > 1:
+        threads = max(1, len(os.sched_getaffinity(0)) // team.size)
+    if threads is not None:
+        torch.set_num_threads(threads)
     seed_everything(recipe.train.seed)
 
 
-def _training(context: StageContext, kit: TrainingKit, store: CheckpointStore) -> Training:
+def _store(context: StageContext, family_version: int) -> CheckpointStore:
+    recipe = context.recipe
+    return CheckpointStore(
+        context.work / CHECKPOINTS,
+        recipe.train.keep_checkpoints,
+        identity=training_identity(recipe, family_version, context.input("prepare")),
+    )
+
+
+def _training(
+    context: StageContext, kit: TrainingKit, store: CheckpointStore | None, team: Team
+) -> Training:
     return Training(
         learner=kit.learner,
         batches=kit.batches,
         validation=kit.validation,
         config=context.recipe.train,
-        checkpoints=store,
+        checkpoints=TeamCheckpoints(context.work / CHECKPOINTS, store, team),
         recorder=context.recorder,
         stop_requested=context.stop_requested,
         clock=context.clock,
-        progress=progress_for(
+        progress=UNSEEN
+        if store is None
+        else progress_for(
             Console(stderr=True),
             context.clock,
             every_steps=context.recipe.train.log_every_steps,
         ),
+        team=team,
     )
 
 
