@@ -15,6 +15,7 @@ from voxmill.cli import (
     forward,
     grafana,
     graph,
+    kubernetes,
     launch,
     monitoring,
     recipe,
@@ -45,6 +46,7 @@ def register(app: typer.Typer) -> None:
         dvc,
         docker_proxy,
         compose,
+        kubernetes,
     )
     watchers = (exporter, monitoring, watch, forward)
     for command in (*office, *watchers, recipe, stage):

@@ -31,10 +31,17 @@ from voxmill.orchestration.dag_docs import (
     dag_doc,
     stage_doc,
 )
-from voxmill.orchestration.dag_settings import dag_settings, stage_settings, task_defaults
+from voxmill.orchestration.dag_settings import (
+    dag_settings,
+    listing_settings,
+    other_settings,
+    stage_settings,
+    task_defaults,
+)
 from voxmill.orchestration.form import defaults, params
 from voxmill.orchestration.links import ORIGIN_VARIABLE, branch_page
 from voxmill.orchestration.operator import OpenRun, RunStage, RunTask
+from voxmill.orchestration.pod_settings import PodSettings, on_kubernetes, read_pod_settings
 from voxmill.orchestration.sync import sync_dags
 from voxmill.orchestration.worker import Worker
 
@@ -48,21 +55,29 @@ MakeWorker = Callable[[Path], Worker]
 
 
 def build_dags(
-    snapshot: Mapping[str, Any], project_root: Path, *, worker: MakeWorker | None = None
+    snapshot: Mapping[str, Any],
+    project_root: Path,
+    *,
+    worker: MakeWorker | None = None,
+    pods: PodSettings | None = None,
 ) -> dict[str, DAG]:
     """The DAGs by id: one with the recipe's name, and `sync_<recipe>` where it watches its source.
 
-    Reads nothing: DVC, git and the recipes are met inside the tasks only.
+    DVC, git and the recipes are met inside the tasks only; on Kubernetes `kubernetes.yaml` is read.
 
     Args:
         snapshot: What pipeline.json says.
         project_root: The checkout that runs are cloned from.
         worker: Makes whoever carries out the tasks; by default one that runs them from here.
+        pods: What the cluster has, where tasks are pods; by default as Airflow's executor and
+            the project's `kubernetes.yaml` say.
     """
     make_worker = cache(partial(worker or _local_worker, project_root))
+    if pods is None and on_kubernetes():
+        pods = read_pod_settings(project_root)
     recipes = sorted(snapshot["recipes"].items())
-    trainings = {recipe: _dag(recipe, entry, make_worker) for recipe, entry in recipes}
-    return {**trainings, **sync_dags(snapshot, make_worker)}
+    trainings = {recipe: _dag(recipe, entry, make_worker, pods) for recipe, entry in recipes}
+    return {**trainings, **sync_dags(snapshot, make_worker, pods)}
 
 
 def _local_worker(project_root: Path) -> Worker:
@@ -71,7 +86,12 @@ def _local_worker(project_root: Path) -> Worker:
     return LocalWorker(project_root)
 
 
-def _dag(recipe: str, entry: Mapping[str, Any], make_worker: Callable[[], Worker]) -> DAG:
+def _dag(
+    recipe: str,
+    entry: Mapping[str, Any],
+    make_worker: Callable[[], Worker],
+    pods: PodSettings | None,
+) -> DAG:
     dag = DAG(
         dag_id=recipe,
         dag_display_name=recipe,
@@ -97,10 +117,17 @@ def _dag(recipe: str, entry: Mapping[str, Any], make_worker: Callable[[], Worker
         "form_defaults": defaults(entry["form"]),
         "release": entry["release"],
     }
-    opening = OpenRun(task_id=OPEN, task_display_name="Open the run", doc_md=OPEN_DOC, **common)
-    stages = {name: _stage_task(name, entry, common) for name in entry["stages"]}
+    opening = OpenRun(
+        task_id=OPEN,
+        task_display_name="Open the run",
+        doc_md=OPEN_DOC,
+        **listing_settings(entry, pods),
+        **common,
+    )
+    stages = {name: _stage_task(name, entry, common, pods) for name in entry["stages"]}
     dag.add_tasks([opening, *stages.values()])
-    _connect(opening, stages, _ending(dag, common), entry["stages"])
+    ending = _ending(dag, {**other_settings(pods), **common})
+    _connect(opening, stages, ending, entry["stages"])
     return dag
 
 
@@ -110,7 +137,12 @@ def _owner_links() -> dict[str, str]:
     return {OWNER: page} if page else {}
 
 
-def _stage_task(name: str, entry: Mapping[str, Any], common: Mapping[str, Any]) -> RunStage:
+def _stage_task(
+    name: str,
+    entry: Mapping[str, Any],
+    common: Mapping[str, Any],
+    pods: PodSettings | None,
+) -> RunStage:
     stage, resources = entry["stages"][name], entry["resources"]
     return RunStage(
         task_id=name,
@@ -119,7 +151,7 @@ def _stage_task(name: str, entry: Mapping[str, Any], common: Mapping[str, Any]) 
         doc_md=stage_doc(name, entry),
         stage_meta=stage["meta"],
         recipe_resources=resources,
-        **stage_settings(stage["meta"], resources),
+        **stage_settings(stage["meta"], resources, pods),
         **common,
     )
 

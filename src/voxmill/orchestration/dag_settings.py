@@ -8,13 +8,17 @@ from typing import Any
 
 from voxmill.orchestration.callbacks import tell_failed, tell_run_failed
 from voxmill.orchestration.deadline import deadline_alert
+from voxmill.orchestration.needs import needs_of
+from voxmill.orchestration.pod_settings import PodSettings
+from voxmill.orchestration.pods import executor_config
 from voxmill.orchestration.pools import pool_settings
 from voxmill.orchestration.queues import queue_of
 from voxmill.orchestration.schedule import airflow_schedule
 
 MARGIN = timedelta(hours=1)
 """Restoring inputs, committing and pushing outputs, beside the stage itself."""
-_RESOURCES = "resources."
+LISTED_BY = "ingest"
+"""The stage whose image can list a source, because it reads one."""
 
 
 def dag_settings(recipe: str, entry: Mapping[str, Any]) -> dict[str, Any]:
@@ -43,12 +47,15 @@ def task_defaults() -> dict[str, Any]:
     return {"on_failure_callback": [tell_failed], "weight_rule": "upstream"}
 
 
-def stage_settings(meta: Mapping[str, Any], resources: Mapping[str, Any]) -> dict[str, Any]:
+def stage_settings(
+    meta: Mapping[str, Any], resources: Mapping[str, Any], pods: PodSettings | None = None
+) -> dict[str, Any]:
     """Arguments of a stage's task.
 
     Args:
         meta: The stage's `meta` in dvc.yaml.
         resources: The recipe's section of that name; what it leaves open is as in `meta`.
+        pods: What the cluster has; None where tasks are no pods.
     """
     needs = needs_of(meta, resources)
     return {
@@ -56,28 +63,31 @@ def stage_settings(meta: Mapping[str, Any], resources: Mapping[str, Any]) -> dic
         "queue": queue_of(needs),
         **({"retries": needs["retries"]} if needs.get("retries") is not None else {}),
         **pool_settings(int(needs.get("gpus") or 0)),
+        **({} if pods is None else {"executor_config": executor_config(needs, pods)}),
     }
 
 
-def needs_of(
-    meta: Mapping[str, Any],
-    resources: Mapping[str, Any],
-    conf: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
-    """What a stage needs of a machine: `meta`, over it the recipe, over that one run's form.
+def listing_settings(entry: Mapping[str, Any], pods: PodSettings | None) -> dict[str, Any]:
+    """Arguments of a task that lists the recipe's source, in the image of the stage that reads it.
 
     Args:
-        meta: The stage's `meta` in dvc.yaml.
-        resources: The recipe's section of that name; null leaves what `meta` says.
-        conf: Configuration of one DAG run, with fields by `section.key`.
+        entry: The recipe in pipeline.json.
+        pods: What the cluster has; None where tasks are no pods.
     """
-    asked = {
-        key.removeprefix(_RESOURCES): value
-        for key, value in (conf or {}).items()
-        if key.startswith(_RESOURCES)
-    }
-    stated = {**resources, **asked}
-    return {**meta, **{key: value for key, value in stated.items() if value is not None}}
+    if pods is None:
+        return {}
+    meta = entry["stages"].get(LISTED_BY, {}).get("meta", {})
+    needs = needs_of(meta, entry["resources"]) | {"gpus": 0, "queue": None}
+    return {"executor_config": executor_config(needs, pods)}
+
+
+def other_settings(pods: PodSettings | None) -> dict[str, Any]:
+    """Arguments of a task that starts nothing.
+
+    Args:
+        pods: What the cluster has; None where tasks are no pods.
+    """
+    return {} if pods is None else {"executor_config": executor_config(None, pods)}
 
 
 def last_resort(needs: Mapping[str, Any]) -> timedelta | None:

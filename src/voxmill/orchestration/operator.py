@@ -12,11 +12,12 @@ from airflow.sdk import BaseOperator
 from pydantic import JsonValue
 
 from voxmill.errors import CheckpointedAndLeft, VoxmillError
-from voxmill.orchestration.dag_settings import last_resort, needs_of
+from voxmill.orchestration.dag_settings import last_resort
 from voxmill.orchestration.form import ALLOW_DIRTY, chosen
 from voxmill.orchestration.gate import WAIVE, failed_line, gate_question, reason_of, stopped
 from voxmill.orchestration.links import LINKS, offer_links
 from voxmill.orchestration.log_context import log_as
+from voxmill.orchestration.needs import needs_of
 from voxmill.orchestration.notice import Event
 from voxmill.orchestration.outcome import COME_BACK_AFTER, FailedForGood, airflow_exception
 from voxmill.orchestration.question import answer_timeout, ask, read_answer, release_settings

@@ -27,7 +27,9 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from voxmill.errors import VoxmillError
 from voxmill.orchestration.callbacks import tell_sync_failed
+from voxmill.orchestration.dag_settings import listing_settings
 from voxmill.orchestration.outcome import airflow_exception
+from voxmill.orchestration.pod_settings import PodSettings
 from voxmill.orchestration.schedule import source_asset, watches_source
 from voxmill.orchestration.worker import SourceNews, Worker
 
@@ -88,12 +90,17 @@ def decide(
     return Decision(due=True, reason="no run has had this content")
 
 
-def sync_dags(snapshot: Mapping[str, Any], make_worker: Callable[[], Worker]) -> dict[str, DAG]:
+def sync_dags(
+    snapshot: Mapping[str, Any],
+    make_worker: Callable[[], Worker],
+    pods: PodSettings | None = None,
+) -> dict[str, DAG]:
     """One DAG for each recipe that asks for its source to be looked at, by id.
 
     Args:
         snapshot: What pipeline.json says.
         make_worker: Makes whoever lists the source; called inside the task only.
+        pods: What the cluster has; None where tasks are no pods.
     """
     watching = {
         recipe: entry
@@ -101,7 +108,7 @@ def sync_dags(snapshot: Mapping[str, Any], make_worker: Callable[[], Worker]) ->
         if watches_source(entry["schedule"])
     }
     return {
-        f"sync_{recipe}": _sync_dag(recipe, entry["schedule"], make_worker)
+        f"sync_{recipe}": _sync_dag(recipe, entry, make_worker, pods)
         for recipe, entry in watching.items()
     }
 
@@ -149,7 +156,12 @@ def _announced(events: Any) -> Announced | None:
     return None
 
 
-def _sync_dag(recipe: str, schedule: Mapping[str, Any], make_worker: Callable[[], Worker]) -> DAG:
+def _sync_dag(
+    recipe: str,
+    entry: Mapping[str, Any],
+    make_worker: Callable[[], Worker],
+    pods: PodSettings | None,
+) -> DAG:
     dag = DAG(
         dag_id=f"sync_{recipe}",
         description=f"Looks whether the source of {recipe} holds anything new",
@@ -163,12 +175,13 @@ def _sync_dag(recipe: str, schedule: Mapping[str, Any], make_worker: Callable[[]
         task_id="sync",
         doc_md=f"Lists the source of {recipe}; skipped where no run is due.",
         recipe=recipe,
-        min_hours=schedule.get("min_hours_between_runs", 24.0),
+        min_hours=entry["schedule"].get("min_hours_between_runs", 24.0),
         worker=make_worker,
         dag=dag,
         retries=1,  # a network or an origin that does not answer; the next look comes anyway
         retry_delay=timedelta(minutes=1),
         execution_timeout=LIMIT,
         on_failure_callback=[tell_sync_failed],
+        **listing_settings(entry, pods),
     )
     return dag

@@ -107,5 +107,5 @@ def test_an_unknown_launcher_is_refused_before_anything_starts(
     process = launch(FINISHES, "tpy")
     _, told = process.communicate(timeout=60)
     assert process.returncode == 64
-    assert "No launcher 'tpy'; there are: docker, process, toy." in told
+    assert "No launcher 'tpy'; there are: docker, pod, process, toy." in told
     assert not (checkout / "work").exists()

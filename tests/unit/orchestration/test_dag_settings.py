@@ -8,7 +8,8 @@ from airflow.sdk import Asset, AssetOrTimeSchedule
 
 from toys.snapshots import snapshot
 from voxmill.orchestration.dag import build_dags
-from voxmill.orchestration.dag_settings import last_resort, needs_of, stage_settings
+from voxmill.orchestration.dag_settings import last_resort, stage_settings
+from voxmill.orchestration.needs import needs_of
 from voxmill.orchestration.schedule import source_asset
 
 
