@@ -32,7 +32,9 @@ from voxmill.corpus.utterance import PreparedUtterance
 from voxmill.families.ctc.config import CtcModelConfig
 from voxmill.families.ctc.export import exportable
 from voxmill.families.ctc.family import CtcFamily
-from voxmill.families.ctc.model import build, log_probabilities
+from voxmill.families.ctc.hearing import mel_hearing
+from voxmill.families.ctc.model import settings_of
+from voxmill.families.ctc.network import build, log_probabilities
 from voxmill.families.family import Artefact, Samples
 from voxmill.packaging.bundle import PLACES, write_package
 from voxmill.packaging.onnx_file import open_session
@@ -52,8 +54,8 @@ def random_package(folder: Path) -> Path:
     model = CtcModelConfig()
     CtcFamily().tokenizer(DIGITS, model, folder / "tokenizer")
     tokens = TextTokenizer.from_folder(folder / "tokenizer").size
-    network = build(model, tokens=tokens, gradient_checkpointing=False)
-    pieces = exportable(tensors=network.state_dict(), tokenizer=folder / "tokenizer", model=model)
+    network = build(model, tokens=tokens).module
+    pieces = exportable(tensors=network.state_dict(), prepared=folder, model=model)
     write_package(pieces, folder / "package", card="# Random\n", batch=noise((1.3, 0.9), 16000))
     return folder / "package"
 
@@ -78,16 +80,19 @@ def speech(folder: Path | None, rate_hz: int) -> list[Samples]:
 
 def networks(package: Path, features: Sequence[np.ndarray]) -> dict[str, Run]:
     """Each artefact's network over all utterances."""
-    from transformers import AutoModelForCTC
+    from transformers import AutoFeatureExtractor, AutoModelForCTC
 
-    eager = AutoModelForCTC.from_pretrained(package / PLACES["hf"], local_files_only=True).eval()
+    hf = package / PLACES["hf"]
+    settings = settings_of(AutoFeatureExtractor.from_pretrained(hf, local_files_only=True))
+    eager = AutoModelForCTC.from_pretrained(hf, local_files_only=True).eval()
+    hearing = mel_hearing(settings, eager.config.encoder_config.subsampling_factor)
     inputs = [(f[None], np.array([len(f)], dtype=np.int64)) for f in features]
     tensors = [(torch.from_numpy(f), torch.from_numpy(n)) for f, n in inputs]
 
     def run_eager() -> None:
         with torch.inference_mode():
             for feature, frames in tensors:
-                log_probabilities(eager, feature, frames)
+                log_probabilities(eager, hearing, feature, frames)
 
     def run_onnx(name: str) -> Run:
         session = open_session(package / PLACES[name])

@@ -65,6 +65,9 @@ class Exportable:
     """Settings of the front end that stands before the ONNX graph."""
     metadata: Mapping[str, str]
     """What the ONNX file says of itself: vocabulary, front end, blank."""
+    code: Path | None = None
+    """A file of Python that the Hugging Face folder carries where transformers has no class for
+    the network; whoever loads the folder has to trust it."""
 
 
 @dataclass(frozen=True, kw_only=True)

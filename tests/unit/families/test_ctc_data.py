@@ -13,7 +13,7 @@ from toys.tone_speech import MODEL, RATE_HZ, write_prepared
 from voxmill.corpus.shards import ShardReader
 from voxmill.families.ctc.config import VocabularyConfig
 from voxmill.families.ctc.data import Speech, TrainingBatches, ValidationBatches
-from voxmill.families.ctc.model import mel_settings
+from voxmill.families.ctc.hearing import hearing_of
 from voxmill.families.ctc.training import training_kit
 from voxmill.signal.torch_mel import TorchLogMel
 from voxmill.text.tokenizer import TextTokenizer
@@ -37,8 +37,7 @@ def speech(corpus, separator=(2,)) -> Speech:
     return Speech(
         utterances=utterances,
         reader=ShardReader(folder / "shards"),
-        mel=mel_settings(MODEL),
-        subsampling=4,
+        hearing=hearing_of(MODEL),
         separator=separator,
     )
 
@@ -78,7 +77,7 @@ def test_training_covers_the_corpus_and_keeps_the_budget(corpus) -> None:
     words = sorted(word for batch in batches for text in batch.texts for word in text.split())
     assert words == sorted(word for u in corpus[1] for word in u.text.split())
     for batch in batches:
-        longest = int(batch.mel_frames.max()) / 100
+        longest = int(batch.frames.max()) / 100
         assert batch.utterances * longest <= 4.0 + 0.02 * batch.utterances
 
 
@@ -113,11 +112,11 @@ def test_plain_training_batches_are_the_recordings(corpus) -> None:
     """Without augmentation the features are those of the stored samples, to the bit."""
     heard = speech(corpus)
     by_text = {u.text: u for u in heard.utterances}
-    mel = TorchLogMel(heard.mel)
+    mel = TorchLogMel(heard.hearing.frontend)
     for batch in every(TrainingBatches(heard, config())):
         expected, frames = mel([heard.reader.samples(by_text[text]) for text in batch.texts])
         assert torch.equal(batch.features, expected)
-        assert torch.equal(batch.mel_frames, frames)
+        assert torch.equal(batch.frames, frames)
 
 
 def test_augmented_features_differ_from_epoch_to_epoch(corpus) -> None:
@@ -126,21 +125,21 @@ def test_augmented_features_differ_from_epoch_to_epoch(corpus) -> None:
     sums = [sum(float(b.features.abs().sum()) for b in every(batches, epoch)) for epoch in (0, 1)]
     assert sums[0] != sums[1]
     inside = batches.batch(0, 0)
-    row = inside.features[0, : inside.mel_frames[0]]
+    row = inside.features[0, : inside.frames[0]]
     masked = AUGMENTED.model_copy(update={"time_masks": 0, "frequency_masks": 0})
     plain = TrainingBatches(speech(corpus), config(augment=masked)).batch(0, 0)
-    assert (row == 0).sum() > (plain.features[0, : plain.mel_frames[0]] == 0).sum()
+    assert (row == 0).sum() > (plain.features[0, : plain.frames[0]] == 0).sum()
 
 
 def test_masks_hold_the_mean_where_features_are_not_normalised(corpus) -> None:
     """Zero would be a loud sound among log energies: a blank is as loud as the utterance."""
-    heard = replace(speech(corpus), mel=mel_settings(UNNORMALISED))
+    heard = replace(speech(corpus), hearing=hearing_of(UNNORMALISED))
     augment = AugmentConfig(frequency_masks=3, frequency_mask_bins=12)
     masked = every(TrainingBatches(heard, config(augment=augment)))
     plain = every(TrainingBatches(heard, config()))
     blanks = 0
     for batch, whole in zip(masked, plain, strict=True):
-        for row, frames in enumerate(batch.mel_frames.tolist()):
+        for row, frames in enumerate(batch.frames.tolist()):
             own = batch.features[row, :frames]
             constant = (own == own[0]).all(0) & (own[0] > whole.features.min())
             blanks += int(constant.sum())
@@ -152,10 +151,10 @@ def test_masks_hold_the_mean_where_features_are_not_normalised(corpus) -> None:
 @pytest.mark.parametrize("changed", [{"equalise_db": 9.0}, {"vocal_tract": 0.2}])
 def test_each_distortion_of_colour_changes_what_is_heard(corpus, changed) -> None:
     """Another microphone and another throat give other features, of the same length."""
-    heard = replace(speech(corpus), mel=mel_settings(UNNORMALISED))
+    heard = replace(speech(corpus), hearing=hearing_of(UNNORMALISED))
     plain = TrainingBatches(heard, config()).batch(0, 0)
     other = TrainingBatches(heard, config(augment=AugmentConfig(**changed))).batch(0, 0)
-    assert torch.equal(plain.mel_frames, other.mel_frames)
+    assert torch.equal(plain.frames, other.frames)
     assert torch.equal(plain.labels, other.labels)
     assert (plain.features - other.features).abs().mean() > 0.1
 
@@ -166,7 +165,7 @@ def test_validation_is_whole_plain_and_sorted(corpus) -> None:
     batches = ValidationBatches(heard, config(augment=AUGMENTED, max_seconds=0.1))
     found = every(batches)
     assert sorted(t for b in found for t in b.texts) == sorted(u.text for u in heard.utterances)
-    longest = [int(batch.mel_frames.max()) for batch in found]
+    longest = [int(batch.frames.max()) for batch in found]
     assert longest == sorted(longest)
     seconds = sum(batch.seconds for batch in found)
     assert seconds == pytest.approx(sum(u.samples for u in heard.utterances) / RATE_HZ)

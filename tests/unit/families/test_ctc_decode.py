@@ -89,5 +89,5 @@ def test_decoders_go_by_the_name_that_figures_carry(asked: str, name: str) -> No
 @pytest.mark.parametrize("asked", ["viterbi", "beam0", "beam-3", ""])
 def test_an_unknown_decoder_is_refused_with_those_there_are(asked: str) -> None:
     """A typing mistake costs one message."""
-    with pytest.raises(UsageError, match="greedy, beam and beam followed by a width"):
+    with pytest.raises(UsageError, match="greedy, beam, beam followed by a width"):
         decoder_named(asked)

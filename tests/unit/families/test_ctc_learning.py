@@ -93,7 +93,7 @@ def test_truncated_utterances_are_cut_in_sound_and_labels(corpus) -> None:
     batches = every(kit.batches, 0)
     assert kit.notes["truncated_utterances"] > 0
     assert kit.notes["skipped_utterances"] == 0
-    assert max(int(batch.mel_frames.max()) for batch in batches) <= 60
+    assert max(int(batch.frames.max()) for batch in batches) <= 60
     for batch in batches:
         for labels, count in zip(batch.labels, batch.label_counts, strict=True):
             assert (labels[:count] > 0).all()

@@ -6,17 +6,14 @@ import pytest
 import torch
 
 from toys.tone_speech import MODEL
-from voxmill.errors import DataError, UsageError
-from voxmill.families.ctc.config import ConformerEncoder, CtcModelConfig, PretrainedEncoder
+from voxmill.errors import DataError
+from voxmill.families.ctc.config import ConformerEncoder, CtcModelConfig
 from voxmill.families.ctc.family import CtcFamily
-from voxmill.families.ctc.model import (
-    build,
-    feature_extractor,
-    load_weights,
-    log_probabilities,
-    mel_settings,
-    settings_of,
-)
+from voxmill.families.ctc.hearing import hearing_of
+from voxmill.families.ctc.model import feature_extractor, settings_of
+from voxmill.families.ctc.network import build, load_weights, log_probabilities
+
+HEARING = hearing_of(CtcModelConfig())
 
 
 def sized(subsampling: int, rate_hz: int = 16000, normalise: str = "utterance") -> CtcModelConfig:
@@ -33,8 +30,8 @@ def sized(subsampling: int, rate_hz: int = 16000, normalise: str = "utterance") 
 def test_frames_are_what_the_real_model_gives(subsampling, rate_hz, normalise) -> None:
     """For sixty lengths: transformers' extractor, then its model's own output mask."""
     model = sized(subsampling, rate_hz, normalise)
-    network = build(model, tokens=5, gradient_checkpointing=False)
-    extractor = feature_extractor(model)
+    network = build(model, tokens=5).module
+    extractor = feature_extractor(hearing_of(model).frontend)
     hop = rate_hz // 100
     lengths = [4 * hop + k * (hop // 2 + 7) for k in range(60)]
     for samples in lengths:
@@ -49,7 +46,8 @@ def test_frames_are_what_the_real_model_gives(subsampling, rate_hz, normalise) -
 def test_settings_are_read_back_from_the_extractor(normalise) -> None:
     """A packaged folder holds the extractor alone: it says all that counting frames needs."""
     model = sized(4, 8000, normalise)
-    assert settings_of(feature_extractor(model)) == mel_settings(model)
+    settings = hearing_of(model).frontend
+    assert settings_of(feature_extractor(settings)) == settings
 
 
 def test_log_energies_enter_the_network_as_normalised_features_do() -> None:
@@ -58,7 +56,7 @@ def test_log_energies_enter_the_network_as_normalised_features_do() -> None:
     normalised = torch.randn(1, 1, 60, 24)
     for normalise, features in (("utterance", normalised), ("none", 4 * normalised - 4)):
         torch.manual_seed(0)
-        network = build(sized(4, normalise=normalise), tokens=5, gradient_checkpointing=False)
+        network = build(sized(4, normalise=normalise), tokens=5).module
         first = network.encoder.subsampling.layers[0]
         with torch.no_grad():
             outputs.append(first(features)[:, :, 1:-1, 1:-1])  # the border sees padding
@@ -68,21 +66,23 @@ def test_log_energies_enter_the_network_as_normalised_features_do() -> None:
 def test_the_network_gives_at_least_the_promised_frames() -> None:
     """What the formula says is really there to be scored."""
     model = sized(4)
-    network = build(model, tokens=5, gradient_checkpointing=False).eval()
+    network = build(model, tokens=5).module.eval()
     for frames in range(2, 40):
-        scores = log_probabilities(network, torch.randn(1, frames, 24), torch.tensor([frames]))
+        scores = log_probabilities(
+            network, HEARING, torch.randn(1, frames, 24), torch.tensor([frames])
+        )
         assert scores.shape == (1, -(-frames // 4), 5)
         assert torch.allclose(scores.exp().sum(-1), torch.ones(()), atol=1e-5)
 
 
 def test_padding_changes_no_score() -> None:
     """Beside a longer neighbour an utterance scores as it does alone."""
-    network = build(sized(4), tokens=5, gradient_checkpointing=False).eval()
+    network = build(sized(4), tokens=5).module.eval()
     features = torch.randn(2, 60, 24)
     features[1, 31:] = 0
     with torch.no_grad():
-        together = log_probabilities(network, features, torch.tensor([60, 31]))
-        alone = log_probabilities(network, features[1:, :31], torch.tensor([31]))
+        together = log_probabilities(network, HEARING, features, torch.tensor([60, 31]))
+        alone = log_probabilities(network, HEARING, features[1:, :31], torch.tensor([31]))
     assert (together[1, :8] - alone[0]).abs().max() < 1e-4
 
 
@@ -91,10 +91,10 @@ def test_gradient_checkpointing_saves_memory_and_changes_no_gradient() -> None:
     gradients = []
     for checkpointing in (False, True):
         torch.manual_seed(0)
-        network = build(MODEL, tokens=6, gradient_checkpointing=checkpointing).train()
+        network = build(MODEL, tokens=6, gradient_checkpointing=checkpointing).module.train()
         assert network.encoder.gradient_checkpointing is checkpointing
         torch.manual_seed(1)
-        scores = log_probabilities(network, torch.randn(2, 40, 40), torch.tensor([40, 30]))
+        scores = log_probabilities(network, HEARING, torch.randn(2, 40, 40), torch.tensor([40, 30]))
         scores[:, :, 1].sum().backward()
         gradients.append([p.grad for p in network.parameters() if p.grad is not None])
     assert len(gradients[0]) == len(gradients[1]) > 20
@@ -102,18 +102,9 @@ def test_gradient_checkpointing_saves_memory_and_changes_no_gradient() -> None:
         assert torch.allclose(plain, recomputed, atol=1e-5)
 
 
-def test_a_pretrained_encoder_is_refused_with_the_recipe_that_has_it() -> None:
-    """The config knows it, this version cannot build it; the user is told where it comes."""
-    model = CtcModelConfig(encoder=PretrainedEncoder(kind="pretrained", base="microsoft/wavlm"))
-    with pytest.raises(UsageError, match=r"pretrained.*microsoft/wavlm.*recipe voxformer"):
-        build(model, tokens=5, gradient_checkpointing=False)
-    with pytest.raises(UsageError, match="recipe voxformer"):
-        CtcFamily().frames(1.0, model)
-
-
 def test_weights_that_do_not_fit_are_named() -> None:
     """Missing, left over and misshapen tensors are told apart, with the remedy."""
-    network = build(MODEL, tokens=6, gradient_checkpointing=False)
+    network = build(MODEL, tokens=6).module
     tensors = dict(network.state_dict())
     load_weights(network, tensors)
     bias = tensors.pop("ctc_head.bias")
@@ -128,7 +119,7 @@ def test_weights_that_do_not_fit_are_named() -> None:
 def test_fresh_weights_keep_the_signal_alive() -> None:
     """Two utterances that differ are told apart at the output before any training."""
     torch.manual_seed(0)
-    network = build(CtcModelConfig(), tokens=18, gradient_checkpointing=False).eval()
+    network = build(CtcModelConfig(), tokens=18).module.eval()
     with torch.no_grad():
-        scores = log_probabilities(network, torch.randn(2, 80, 80), torch.tensor([80, 80]))
+        scores = log_probabilities(network, HEARING, torch.randn(2, 80, 80), torch.tensor([80, 80]))
     assert (scores[0] - scores[1]).abs().mean() > 0.05

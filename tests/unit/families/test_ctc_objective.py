@@ -10,11 +10,14 @@ from torch import nn
 from torch.nn import functional
 
 from voxmill.families.ctc.batch import CtcBatch, frames_needed, padded_labels
+from voxmill.families.ctc.hearing import mel_hearing
 from voxmill.families.ctc.objective import CtcObjective
+from voxmill.signal.mel import MelSettings
 from voxmill.text.tokenizer import train_characters
 
 TOKENIZER = train_characters(["ab c"])  # <pad> <unk> a b c ▁
 SUBSAMPLING = 4
+HEARING = mel_hearing(MelSettings.for_rate(16000, 40), SUBSAMPLING)
 
 
 class Scripted(nn.Module):
@@ -33,7 +36,7 @@ def batch_of(rows, frames, texts=None) -> CtcBatch:
     mel = torch.tensor(frames) * SUBSAMPLING
     return CtcBatch(
         features=torch.zeros(len(rows), int(mel.max()) + 1, 40),
-        mel_frames=mel,
+        frames=mel,
         labels=labels,
         label_counts=counts,
         texts=tuple(texts or [TOKENIZER.decode(row) for row in rows]),
@@ -49,7 +52,7 @@ def sure_of(*paths) -> torch.Tensor:
     return 20.0 * functional.one_hot(torch.tensor(paths), 6).float()
 
 
-OBJECTIVE = CtcObjective(TOKENIZER, subsampling=SUBSAMPLING)
+OBJECTIVE = CtcObjective(TOKENIZER, HEARING)
 
 
 def test_the_loss_is_the_sum_of_ctc_over_the_batch() -> None:
@@ -139,9 +142,9 @@ def test_a_collapsed_model_shows_itself() -> None:
 
 def test_every_figure_has_a_name_in_the_catalogue() -> None:
     """What the learner gives, journals and dashboards know."""
-    from voxmill.training.figures import train_values, validation_values
+    from voxmill.training.figures import train_values, validation_records
 
     batch = batch_of([(2, 3)], [6])
     model = Scripted(logits(1, 7))
-    validation_values(OBJECTIVE.validate(model, [batch]))
+    list(validation_records(OBJECTIVE.validate(model, [batch])))
     assert train_values(OBJECTIVE.loss(model, batch).values) == {}

@@ -8,11 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voxmill.corpus.utterance import PreparedUtterance
+from voxmill.families.ctc.hearing import mel_hearing
 from voxmill.families.ctc.takes import Take, TakePlan
 from voxmill.signal.mel import MelSettings
 from voxmill.training.config import AugmentConfig, TrainConfig
 
-MEL = MelSettings.for_rate(8000, 40)
+HEARING = mel_hearing(MelSettings.for_rate(8000, 40), 4)
 SPEEDS = [0.8, 1.0, 1.25]
 
 
@@ -28,7 +29,7 @@ def plan(utterances, *, concatenate: int = 1, seed: int = 1, **caps) -> TakePlan
     train = TrainConfig(
         seed=seed, augment=AugmentConfig(speed=SPEEDS, concatenate=concatenate), **caps
     )
-    return TakePlan(utterances, train, mel=MEL, subsampling=4, separator_labels=1)
+    return TakePlan(utterances, train, hearing=HEARING, separator_labels=1)
 
 
 utterance_lists = st.lists(
@@ -115,7 +116,7 @@ def test_edges_count_as_duration_and_respect_the_cap(utterances, longest, epoch)
             TrainConfig(
                 max_seconds=4.0, augment=AugmentConfig(concatenate=longest, pad_seconds=seconds)
             ),
-            mel=MEL, subsampling=4, separator_labels=1,
+            hearing=HEARING, separator_labels=1,
         ).takes(epoch)
         for seconds in (0.5, 0.0)
     )  # fmt: skip

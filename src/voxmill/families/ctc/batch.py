@@ -1,6 +1,6 @@
 """One batch of utterances as the network takes it.
 
-Legend: B utterances, T mel frames, F mel bands, U labels.
+Legend: B utterances, T input frames (mel frames, or samples), F mel bands, U labels.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ class CtcBatch:
     """Features and labels, padded to the longest."""
 
     features: torch.Tensor
-    """(B, T + 1, F) float32, zero past each end; one frame more than the longest has."""
-    mel_frames: torch.Tensor
-    """(B,) int64."""
+    """(B, T, F) mel features or (B, T) samples, float32, zero past each end; mel features that
+    transformers' Parakeet would pad have one frame more than the longest utterance."""
+    frames: torch.Tensor
+    """(B,) int64 input frames of each utterance."""
     labels: torch.Tensor
     """(B, U) int64, padded with blanks."""
     label_counts: torch.Tensor
@@ -41,7 +42,7 @@ class CtcBatch:
         return replace(
             self,
             features=self.features.to(device, non_blocking=non_blocking),
-            mel_frames=self.mel_frames.to(device, non_blocking=non_blocking),
+            frames=self.frames.to(device, non_blocking=non_blocking),
             labels=self.labels.to(device, non_blocking=non_blocking),
             label_counts=self.label_counts.to(device, non_blocking=non_blocking),
         )

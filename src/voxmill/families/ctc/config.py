@@ -34,25 +34,64 @@ class ConformerEncoder(Section):
 
     def conflicts(self) -> Iterator[Conflict]:
         """Heads share d_model evenly, its position code has sine and cosine, kernels are odd."""
-        if self.d_model % self.heads or self.d_model % 2:
-            unit = math.lcm(2, self.heads)
-            fitting = unit * max(1, round(self.d_model / unit))
-            allowed = f"even and a multiple of heads ({self.heads}), such as {fitting}"
-            yield Conflict("d_model", str(self.d_model), allowed, others=("heads",))
-        if self.kernel % 2 == 0:
-            yield Conflict("kernel", str(self.kernel), f"an odd number, such as {self.kernel + 1}")
+        yield from _layer_conflicts(self)
 
 
 class PretrainedEncoder(Section):
-    """An encoder with weights of its own, mirrored by ingest."""
+    """Conformer blocks on an encoder with weights of its own, which ingest mirrors (`base`)."""
 
     kind: Literal["pretrained"]
-    base: str
-    """Hub id or folder."""
-    revision: str | None = None
-    """Pinned commit of a hub id."""
-    trainable_layers: int = Field(default=0, ge=0)
-    """How many of the top layers learn; the rest stay frozen."""
+    architecture: Literal["wavlm", "wav2vec2", "hubert", "whisper"]
+    """What `base.model` is; Whisper's decoder is left out. Frames are 20 ms long with each."""
+    trainable_layers: int = Field(default=3, ge=0)
+    """How many of the encoder's top layers learn; those below stay frozen."""
+    trainable_front: bool = False
+    """Whether the convolutions in front of the layers learn too."""
+    learning_rate_scale: float = Field(default=1.0, gt=0)
+    """The encoder's learning rate as a multiple of `train.learning_rate`."""
+    d_model: int = Field(default=512, ge=8)
+    """Width of the conformer blocks, and of the projection before them."""
+    blocks: int = Field(default=3, ge=0)
+    """Conformer blocks between encoder and head; without any the head sits on the encoder."""
+    layers_per_block: int = Field(default=2, ge=1)
+    """Conformer layers of a block."""
+    heads: int = Field(default=8, ge=1)
+    """Attention heads of a layer; they share d_model evenly."""
+    d_ff: int = Field(default=2048, ge=8)
+    """Width of the feed-forward layers."""
+    kernel: int = Field(default=31, ge=3)
+    """Frames that the depthwise convolution spans; odd."""
+    dropout: float = Field(default=0.1, ge=0, lt=1)
+    """Share of activations that training drops, in the encoder's learning layers too."""
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """Heads share d_model evenly, its position code has sine and cosine, kernels are odd."""
+        yield from _layer_conflicts(self)
+
+
+class AttentionDecoder(Section):
+    """A transformer that writes text token by token; trained where ctc_weight is below 1."""
+
+    layers: int = Field(default=4, ge=1)
+    """Decoder layers."""
+    heads: int = Field(default=8, ge=1)
+    """Attention heads of a layer; they share the width evenly."""
+    d_ff: int = Field(default=2048, ge=8)
+    """Width of the feed-forward layers."""
+    dropout: float = Field(default=0.1, ge=0, lt=1)
+    """Share of activations that training drops."""
+    label_smoothing: float = Field(default=0.1, ge=0, lt=1)
+    """Share of each target's probability that is spread over all tokens."""
+
+
+def _layer_conflicts(sizes: ConformerEncoder | PretrainedEncoder) -> Iterator[Conflict]:
+    if sizes.d_model % sizes.heads or sizes.d_model % 2:
+        unit = math.lcm(2, sizes.heads)
+        fitting = unit * max(1, round(sizes.d_model / unit))
+        allowed = f"even and a multiple of heads ({sizes.heads}), such as {fitting}"
+        yield Conflict("d_model", str(sizes.d_model), allowed, others=("heads",))
+    if sizes.kernel % 2 == 0:
+        yield Conflict("kernel", str(sizes.kernel), f"an odd number, such as {sizes.kernel + 1}")
 
 
 class VocabularyConfig(Section):
@@ -66,7 +105,7 @@ class VocabularyConfig(Section):
 
 
 class CtcModelConfig(Section):
-    """A log-mel front end, an encoder and a CTC head."""
+    """A front end, an encoder and a CTC head; an attention decoder beside it where asked."""
 
     sample_rate_hz: Literal[8000, 16000] = 16000
     """What recordings are resampled to."""
@@ -75,18 +114,33 @@ class CtcModelConfig(Section):
     normalise: Literal["utterance", "none"] = "utterance"
     """`utterance`: each band to zero mean and unit variance over the recording, which suits
     sentences from many microphones; `none`: energies as they are, which suits single words, where
-    the mean of a band is most of what its vowel says (see train.augment.equalise_db)."""
+    the mean of a band is most of what its vowel says (see train.augment.equalise_db). A pretrained
+    encoder hears as it was trained to, whatever stands here."""
     encoder: ConformerEncoder | PretrainedEncoder = Field(
         default_factory=ConformerEncoder, discriminator="kind"
     )
     vocabulary: VocabularyConfig = Field(default_factory=VocabularyConfig)
+    ctc_weight: float = Field(default=1.0, ge=0, le=1)
+    """Share of the CTC loss; the rest is the attention decoder's. With 1 there is no decoder, with
+    0 the CTC head learns nothing and nothing measures it."""
+    decoder: AttentionDecoder = Field(default_factory=AttentionDecoder)
 
     def conflicts(self) -> Iterator[Conflict]:
-        """Bands survive subsampling."""
-        if not isinstance(self.encoder, ConformerEncoder):
+        """Bands survive subsampling; what only a pretrained encoder has is asked only of one."""
+        if isinstance(self.encoder, PretrainedEncoder):
+            yield from self._pretrained_conflicts()
             return
         step = self.encoder.subsampling
         if self.mel_bins % step:
             allowed = f"a multiple of encoder.subsampling ({step})"
             others = ("encoder.subsampling",)
             yield Conflict("mel_bins", str(self.mel_bins), allowed, others=others)
+        if self.ctc_weight < 1:
+            allowed = "1 with encoder.kind conformer: an attention decoder needs a pretrained one"
+            yield Conflict("ctc_weight", str(self.ctc_weight), allowed, others=("encoder.kind",))
+
+    def _pretrained_conflicts(self) -> Iterator[Conflict]:
+        if self.sample_rate_hz != 16000:
+            allowed = "16000: pretrained speech encoders know no other rate"
+            found = str(self.sample_rate_hz)
+            yield Conflict("sample_rate_hz", found, allowed, others=("encoder.kind",))

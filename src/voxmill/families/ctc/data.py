@@ -1,6 +1,6 @@
 """Batches out of prepare's shards: augmented and shuffled to train on, plain to validate on.
 
-Legend: N samples, T mel frames, F mel bands.
+Legend: N samples, T input frames (mel frames, or samples), F mel bands.
 """
 
 from __future__ import annotations
@@ -13,11 +13,10 @@ import numpy as np
 
 from voxmill.corpus.utterance import PreparedUtterance
 from voxmill.families.ctc.batch import CtcBatch, padded_labels
+from voxmill.families.ctc.hearing import Hearing, batch_frontend
 from voxmill.families.ctc.takes import Take, TakePlan
 from voxmill.families.family import Samples
 from voxmill.signal import augment
-from voxmill.signal.mel import MelSettings
-from voxmill.signal.torch_mel import TorchLogMel
 from voxmill.training.batching import BucketPlan
 from voxmill.training.config import AugmentConfig, TrainConfig
 
@@ -37,8 +36,7 @@ class Speech:
 
     utterances: Sequence[PreparedUtterance]
     reader: SampleReader
-    mel: MelSettings
-    subsampling: int
+    hearing: Hearing
     separator: tuple[int, ...]
     """Labels between two utterances strung together."""
 
@@ -49,12 +47,12 @@ class TrainingBatches:
     def __init__(self, speech: Speech, train: TrainConfig) -> None:
         self._speech = speech
         self._train = train
-        self._mel = TorchLogMel(speech.mel)
+        self._rate_hz = speech.hearing.frontend.sample_rate_hz
+        self._frontend = batch_frontend(speech.hearing.frontend)
         self._takes = TakePlan(
             speech.utterances,
             train,
-            mel=speech.mel,
-            subsampling=speech.subsampling,
+            hearing=speech.hearing,
             separator_labels=len(speech.separator),
         )
         self._counts: dict[int, int] = {}
@@ -93,20 +91,22 @@ class TrainingBatches:
         waves = [
             self._wave(take, generator) for take, generator in zip(takes, generators, strict=True)
         ]
-        features, mel_frames = self._mel(waves, warps=self._warps(generators))
+        features, frames = self._frontend(waves, warps=self._warps(generators))
+        centred = getattr(self._speech.hearing.frontend, "normalise", "utterance") == "utterance"
         for row, generator in enumerate(generators):
             # numpy shares the tensor's memory: masks land in the batch
-            own = features[row, : mel_frames[row]].numpy()
-            blank = 0.0 if self._speech.mel.normalise == "utterance" else float(own.mean())
-            _mask(own, self._train.augment, generator, blank=blank)
+            own = features[row, : frames[row]].numpy()
+            if own.ndim == 1:  # of samples, time alone can be masked
+                own = own[:, None]
+            _mask(own, self._train.augment, generator, blank=0.0 if centred else float(own.mean()))
         labels, counts = padded_labels([self._labels(take) for take in takes])
         return CtcBatch(
             features=features,
-            mel_frames=mel_frames,
+            frames=frames,
             labels=labels,
             label_counts=counts,
             texts=tuple(self._text(take) for take in takes),
-            seconds=sum(map(len, waves)) / self._speech.mel.sample_rate_hz,
+            seconds=sum(map(len, waves)) / self._rate_hz,
         )
 
     def _wave(self, take: Take, generator: np.random.Generator) -> Samples:
@@ -117,16 +117,16 @@ class TrainingBatches:
         wave = augment.concatenate(
             parts,
             take.pauses,
-            sample_rate_hz=self._speech.mel.sample_rate_hz,
+            sample_rate_hz=self._rate_hz,
             generator=generator,
         )
         wave = augment.pad(
             wave,
             take.edges,
-            sample_rate_hz=self._speech.mel.sample_rate_hz,
+            sample_rate_hz=self._rate_hz,
             generator=generator,
         )
-        wave = _recoloured(wave, self._train.augment, generator, self._speech.mel.sample_rate_hz)
+        wave = _recoloured(wave, self._train.augment, generator, self._rate_hz)
         return _distorted(wave, self._train.augment, generator)
 
     def _warps(self, generators: Sequence[np.random.Generator]) -> list[float] | None:
@@ -154,9 +154,9 @@ class ValidationBatches:
 
     def __init__(self, speech: Speech, train: TrainConfig) -> None:
         self._speech = speech
-        self._mel = TorchLogMel(speech.mel)
-        rate = speech.mel.sample_rate_hz
-        seconds = [utterance.samples / rate for utterance in speech.utterances]
+        self._frontend = batch_frontend(speech.hearing.frontend)
+        self._rate_hz = speech.hearing.frontend.sample_rate_hz
+        seconds = [utterance.samples / self._rate_hz for utterance in speech.utterances]
         batches = _plan(seconds, train, seed=_VALIDATION_SEED).batches(0)
         self._batches = sorted(batches, key=lambda batch: max(seconds[index] for index in batch))
 
@@ -170,15 +170,15 @@ class ValidationBatches:
         del epoch
         chosen = [self._speech.utterances[index] for index in self._batches[position]]
         waves = [self._speech.reader.samples(utterance) for utterance in chosen]
-        features, mel_frames = self._mel(waves)
+        features, frames = self._frontend(waves)
         labels, counts = padded_labels([utterance.labels for utterance in chosen])
         return CtcBatch(
             features=features,
-            mel_frames=mel_frames,
+            frames=frames,
             labels=labels,
             label_counts=counts,
             texts=tuple(utterance.text for utterance in chosen),
-            seconds=sum(map(len, waves)) / self._speech.mel.sample_rate_hz,
+            seconds=sum(map(len, waves)) / self._rate_hz,
         )
 
 
@@ -223,6 +223,8 @@ def _mask(
         generator=generator,
         blank=blank,
     )
+    if features.shape[1] == 1:
+        return
     augment.mask_frequency(
         features,
         count=config.frequency_masks,

@@ -24,6 +24,8 @@ from voxmill.text.tokenizer import BLANK_ID
 LogProbabilities = npt.NDArray[np.float32]
 Labels = tuple[int, ...]
 
+ATTENTION = "attention"
+"""Name of the decoder that is a part of the model; what it writes, no function of CTC's scores."""
 _DEFAULT_WIDTH = 8
 _NEVER = -math.inf
 _NEGLIGIBLE = -12.0  # a token less likely than e^-12 in a frame extends no prefix
@@ -42,17 +44,21 @@ class Decoder:
 def decoder_named(asked: str) -> Decoder:
     """The decoder of a name: `greedy`, `beam` (8 wide), `beam16`; with or without `ctc-`.
 
+    `attention` is the model's own, see `ATTENTION`.
+
     Raises:
         UsageError: There is no decoder of that name.
     """
     name = asked.removeprefix("ctc-")
+    if asked == ATTENTION:
+        return Decoder(ATTENTION, greedy)
     if name == "greedy":
         return Decoder("ctc-greedy", greedy)
     beam = re.fullmatch(r"beam([1-9]\d*)?", name)
     if beam is None:
         raise UsageError(
-            f"evaluate.decoder: found {asked!r}; allowed are greedy, beam and beam followed by a "
-            "width, such as beam16."
+            f"evaluate.decoder: found {asked!r}; allowed are greedy, beam, beam followed by a "
+            "width, such as beam16, and attention."
         )
     width = int(beam[1] or _DEFAULT_WIDTH)
     return Decoder(f"ctc-beam{width}", partial(beam_search, width=width))

@@ -13,20 +13,16 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import ParakeetForCTC, ParakeetProcessor, ParakeetTokenizer
+from transformers.models.parakeet.modeling_parakeet import ParakeetEncoderConvolutionModule
 
 from voxmill.families.ctc.config import CtcModelConfig
-from voxmill.families.ctc.model import (
-    build,
-    conformer_of,
-    feature_extractor,
-    load_weights,
-    log_probabilities,
-    mel_settings,
-)
+from voxmill.families.ctc.hearing import batch_frontend
+from voxmill.families.ctc.hub import code_of, processor_of, summary_of
+from voxmill.families.ctc.network import Network, build, load_weights, log_probabilities
 from voxmill.families.family import Exportable, OnnxGraph, Samples
-from voxmill.signal.torch_mel import TorchLogMel
-from voxmill.text.tokenizer import BLANK, BLANK_ID, TextTokenizer
+from voxmill.signal.frontend import settings_to_json
+from voxmill.signal.waveform import WaveformSettings
+from voxmill.text.tokenizer import BLANK_ID, TextTokenizer
 
 TASK = "automatic-speech-recognition"
 INPUTS = ("input_features", "mel_frames")
@@ -34,29 +30,30 @@ OUTPUTS = ("log_probabilities", "output_frames")
 
 
 def exportable(
-    *, tensors: Mapping[str, torch.Tensor], tokenizer: Path, model: CtcModelConfig
+    *, tensors: Mapping[str, torch.Tensor], prepared: Path, model: CtcModelConfig
 ) -> Exportable:
     """The pieces of a trained model.
 
     Args:
         tensors: Parameters and buffers by name, as the learner's state holds them.
-        tokenizer: Folder that prepare wrote.
+        prepared: What prepare wrote: `tokenizer/`, and `base/` of a pretrained encoder.
         model: Sizes.
 
     Raises:
         DataError: The tensors do not fit the model, or the tokenizer cannot be read.
     """
+    tokenizer = prepared / "tokenizer"
     text = TextTokenizer.from_folder(tokenizer)
-    network = build(model, tokens=text.size, gradient_checkpointing=False)
-    load_weights(network, tensors)
-    network.eval()
-    frontend = mel_settings(model).to_json()
+    network = build(model, tokens=text.size, base=prepared / "base", pretrained=False)
+    load_weights(network.module, tensors)
+    network.module.eval()
+    frontend = settings_to_json(network.hearing.frontend)
     return Exportable(
-        network=network,
-        processor=_processor(tokenizer, model),
+        network=network.module,
+        processor=processor_of(network, tokenizer, model),
         task=TASK,
-        summary=_summary(network, model, tokens=text.size),
-        graph=acoustic_graph(network, model),
+        summary=summary_of(network.module, model, tokens=text.size),
+        graph=acoustic_graph(network),
         tokenizer=tokenizer,
         frontend=frontend,
         metadata={
@@ -64,27 +61,32 @@ def exportable(
             "vocabulary": json.dumps(text.tokens, ensure_ascii=False),
             "blank": str(BLANK_ID),
             "frontend": json.dumps(frontend, sort_keys=True),
-            "subsampling": str(conformer_of(model).subsampling),
+            "subsampling": str(network.hearing.subsampling),
         },
+        code=code_of(network.module),
     )
 
 
-def acoustic_graph(network: ParakeetForCTC, model: CtcModelConfig) -> OnnxGraph:
-    """What ONNX holds: features and their lengths in, log-probabilities and their lengths out."""
-    front_end = TorchLogMel(mel_settings(model))
+def acoustic_graph(network: Network) -> OnnxGraph:
+    """What ONNX holds: features and their lengths in, log-probabilities and their lengths out.
+
+    The CTC branch alone: an attention decoder is released with the Hugging Face folder.
+    """
+    front_end = batch_frontend(network.hearing.frontend)
+    waveform = isinstance(network.hearing.frontend, WaveformSettings)
+    inputs = ("input_values", "samples") if waveform else INPUTS
 
     def example(batch: Sequence[Samples]) -> tuple[Any, ...]:
-        features, mel_frames = front_end(batch)
-        return features[:, : int(mel_frames.max())], mel_frames
+        features, frames = front_end(batch)
+        return features[:, : int(frames.max())], frames
 
-    module = _AcousticGraph(network, conformer_of(model).subsampling)
     return OnnxGraph(
-        module=module.eval(),
-        inputs=INPUTS,
+        module=_AcousticGraph(network).eval(),
+        inputs=inputs,
         outputs=OUTPUTS,
         dynamic_axes={
-            "input_features": {0: "batch", 1: "mel_frames"},
-            "mel_frames": {0: "batch"},
+            inputs[0]: {0: "batch", 1: inputs[1]},
+            inputs[1]: {0: "batch"},
             "log_probabilities": {0: "batch", 1: "output_frames"},
             "output_frames": {0: "batch"},
         },
@@ -93,19 +95,20 @@ def acoustic_graph(network: ParakeetForCTC, model: CtcModelConfig) -> OnnxGraph:
 
 
 class _AcousticGraph(nn.Module):
-    def __init__(self, network: ParakeetForCTC, subsampling: int) -> None:
+    def __init__(self, network: Network) -> None:
         super().__init__()
-        self.network = copy.deepcopy(network)
-        self.subsampling = subsampling
-        for layer in self.network.encoder.layers:
-            layer.conv.pointwise_conv1 = _PointwiseAsMatMul(layer.conv.pointwise_conv1)
-            layer.conv.pointwise_conv2 = _PointwiseAsMatMul(layer.conv.pointwise_conv2)
+        self.network = copy.deepcopy(network.module)
+        self.hearing = network.hearing
+        for module in self.network.modules():
+            if isinstance(module, ParakeetEncoderConvolutionModule):
+                module.pointwise_conv1 = _PointwiseAsMatMul(module.pointwise_conv1)
+                module.pointwise_conv2 = _PointwiseAsMatMul(module.pointwise_conv2)
 
     def forward(
-        self, input_features: torch.Tensor, mel_frames: torch.Tensor
+        self, features: torch.Tensor, frames: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        scores = log_probabilities(self.network, input_features, mel_frames)  # (B, S, tokens)
-        return scores, (mel_frames + self.subsampling - 1) // self.subsampling
+        scores = log_probabilities(self.network, self.hearing, features, frames)  # (B, S, tokens)
+        return scores, self.hearing.output_frames(frames)
 
 
 class _PointwiseAsMatMul(nn.Module):
@@ -126,29 +129,3 @@ class _PointwiseAsMatMul(nn.Module):
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
         return nn.functional.linear(hidden.transpose(1, 2), self.weight, self.bias).transpose(1, 2)
-
-
-def _summary(network: ParakeetForCTC, model: CtcModelConfig, *, tokens: int) -> str:
-    sizes = conformer_of(model)
-    millions = sum(p.numel() for p in network.parameters()) / 1e6
-    kind = {"character": "characters", "bpe": "BPE pieces", "word": "words"}[model.vocabulary.kind]
-    return (
-        f"A Fast Conformer with a CTC head, trained from scratch: {sizes.layers} layers of width "
-        f"{sizes.d_model}, {millions:.2f} million parameters, {model.sample_rate_hz} Hz audio, "
-        f"{10 * sizes.subsampling} ms a frame, {tokens} tokens ({kind}, blank included)."
-    )
-
-
-def _processor(tokenizer: Path, model: CtcModelConfig) -> ParakeetProcessor:
-    processor = ParakeetProcessor(
-        feature_extractor(model),
-        ParakeetTokenizer.from_pretrained(str(tokenizer)),
-        blank_token=BLANK,
-        decoder_type="ctc",
-    )
-    processor.audio_kwargs = {
-        **processor.audio_kwargs,
-        "sampling_rate": model.sample_rate_hz,
-        "subsampling_factor": conformer_of(model).subsampling,
-    }
-    return processor

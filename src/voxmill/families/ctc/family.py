@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from voxmill.corpus.utterance import PreparedUtterance
 from voxmill.errors import UsageError
 from voxmill.families.ctc.config import CtcModelConfig
-from voxmill.families.ctc.decode import decoder_named
+from voxmill.families.ctc.decode import ATTENTION, decoder_named
 from voxmill.families.family import Artefact, Exportable, Recogniser, TrainingKit
 from voxmill.text.imported_tokenizer import import_tokenizer
 from voxmill.text.tokenizer import (
@@ -24,7 +24,7 @@ from voxmill.training.config import TrainConfig
 
 
 class CtcFamily:
-    """A conformer with a CTC head, from scratch."""
+    """A CTC head on a conformer from scratch, or on a pretrained encoder."""
 
     name = "ctc"
     version = 1
@@ -56,11 +56,10 @@ class CtcFamily:
 
     def frames(self, seconds: float, model: BaseModel) -> int:
         """Output frames of a recording; exact, as the network gives them."""
-        from voxmill.families.ctc.model import conformer_of, mel_settings, output_frames
+        from voxmill.families.ctc.hearing import hearing_of
 
         config = _typed(model)
-        samples = round(seconds * config.sample_rate_hz)
-        return output_frames(mel_settings(config).frames(samples), conformer_of(config).subsampling)
+        return hearing_of(config).frames_of(round(seconds * config.sample_rate_hz))
 
     def kit(
         self,
@@ -90,7 +89,7 @@ class CtcFamily:
         state = load_checkpoint(checkpoint).state
         return exportable(
             tensors=state["learner"]["model"],
-            tokenizer=prepared / "tokenizer",
+            prepared=prepared,
             model=_typed(model),
         )
 
@@ -106,6 +105,11 @@ class CtcFamily:
             from voxmill.families.ctc.hf_recogniser import HuggingFaceRecogniser
 
             return HuggingFaceRecogniser(artefact.path, chosen)
+        if artefact.name in ("onnx-fp32", "onnx-int8") and chosen.name == ATTENTION:
+            raise UsageError(
+                f"Artefact {artefact.name}: ONNX files hold the CTC branch alone. Measure the "
+                "attention decoder with evaluate.artefacts: [hf] and evaluate.main_artefact: hf."
+            )
         if artefact.name in ("onnx-fp32", "onnx-int8"):
             from voxmill.families.ctc.onnx_recogniser import OnnxRecogniser
 

@@ -1,6 +1,6 @@
 """Recognises speech with a packaged Hugging Face folder, through transformers.
 
-Legend: T mel frames, F mel bands, S output frames.
+Legend: N samples, T input frames (mel frames, or samples), F mel bands, S output frames.
 """
 
 from __future__ import annotations
@@ -8,61 +8,109 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
-from transformers import AutoModelForCTC, AutoProcessor
+from transformers import AutoConfig, AutoFeatureExtractor, AutoModelForCTC
 from transformers.utils.logging import disable_progress_bar
 
-from voxmill.errors import DataError
-from voxmill.families.ctc.decode import Decoder
-from voxmill.families.ctc.model import log_probabilities, output_frames, settings_of
+from voxmill.errors import DataError, UsageError
+from voxmill.families.ctc.decode import ATTENTION, Decoder
+from voxmill.families.ctc.hearing import Hearing, mel_hearing, whisper_hearing
+from voxmill.families.ctc.model import settings_of
+from voxmill.families.ctc.modeling_voxformer import VoxformerConfig, VoxformerForCTC
+from voxmill.families.ctc.network import log_probabilities
 from voxmill.families.family import Hypothesis, Samples
-from voxmill.signal.mel import MIN_FRAMES
+from voxmill.signal.waveform import WaveformSettings
 from voxmill.text.tokenizer import TextTokenizer
+
+# A folder of ours is opened with this very code, never with the copy that it carries.
+AutoConfig.register(VoxformerConfig.model_type, VoxformerConfig, exist_ok=True)
+AutoModelForCTC.register(VoxformerConfig, VoxformerForCTC, exist_ok=True)
 
 
 class HuggingFaceRecogniser:
     """The folder's own model and processor, on one thread like the ONNX recogniser."""
 
     def __init__(self, folder: Path, decoder: Decoder) -> None:
-        """Loads the folder; nothing is fetched and nothing is unpickled.
+        """Loads the folder; nothing is fetched, nothing is unpickled, no code of it is run.
 
         Raises:
             DataError: The folder cannot be loaded.
+            UsageError: The attention decoder is asked of a model that was trained without one.
         """
         self._decoder = decoder
         disable_progress_bar()
+        local = {"local_files_only": True, "trust_remote_code": False}
         try:
             self._model = AutoModelForCTC.from_pretrained(
-                str(folder), local_files_only=True, use_safetensors=True
+                str(folder), use_safetensors=True, **local
             ).eval()
-            self._extractor = AutoProcessor.from_pretrained(
-                str(folder), local_files_only=True
-            ).feature_extractor
+            self._extractor = AutoFeatureExtractor.from_pretrained(str(folder), **local)
         except (OSError, ValueError) as error:
             raise DataError(
                 f"Hugging Face folder {folder} cannot be loaded: {error}. Run package."
             ) from error
-        self._mel = settings_of(self._extractor)
-        self._hearing = {
-            "sampling_rate": self._mel.sample_rate_hz,
-            "return_attention_mask": True,
-            "return_tensors": "pt",
-        }
+        if decoder.name == ATTENTION and not _has_decoder(self._model):
+            raise UsageError(
+                f"evaluate.decoder is {ATTENTION}, but {folder} holds no attention decoder: it "
+                "was trained with model.ctc_weight 1. Choose greedy or beam."
+            )
+        self._hearing = _hearing(self._model, self._extractor)
         self._tokenizer = TextTokenizer.from_folder(folder)
 
     def transcribe(self, samples: Samples) -> Hypothesis:
         """Recognises one utterance; too short a recording has an empty transcript."""
-        if self._mel.frames(len(samples)) < MIN_FRAMES:
+        frontend = self._hearing.frontend
+        if len(samples) < frontend.min_samples:
             return Hypothesis(text="", decoder=self._decoder.name)
         with torch.inference_mode(), _one_thread():
-            heard = self._extractor(samples, **self._hearing)
-            mel_frames = heard.attention_mask.sum(-1)
-            scores = log_probabilities(self._model, heard.input_features, mel_frames)[0]
-        subsampling = self._model.config.encoder_config.subsampling_factor
-        frames = output_frames(int(mel_frames[0]), subsampling)
-        labels = self._decoder.decode(scores[:frames].numpy())
+            frames = torch.tensor([frontend.frames(len(samples))])
+            labels = self._labels(self._features(samples), frames)
         return Hypothesis(text=self._tokenizer.decode(labels), decoder=self._decoder.name)
+
+    def _labels(self, features: torch.Tensor, frames: torch.Tensor) -> tuple[int, ...]:
+        if self._decoder.name == ATTENTION:
+            longest = int(self._hearing.output_frames(frames))
+            heard = self._hearing.arguments(features, frames)
+            return tuple(self._model.attend(**heard, max_labels=longest)[0])
+        scores = log_probabilities(self._model, self._hearing, features, frames)[0]
+        return self._decoder.decode(scores[: int(self._hearing.output_frames(frames))].numpy())
+
+    def _features(self, samples: Samples) -> torch.Tensor:
+        """(1, T, F) or (1, T) as the folder's own extractor gives them."""
+        asked: dict[str, Any] = {
+            "sampling_rate": self._extractor.sampling_rate,
+            "return_tensors": "pt",
+        }
+        if isinstance(self._hearing.frontend, WaveformSettings):
+            values: torch.Tensor = self._extractor(samples, **asked).input_values
+            return values
+        if self._hearing.frontend.normalise != "loudest":
+            features: torch.Tensor = self._extractor(samples, **asked).input_features
+            return features
+        # Whisper's extractor fills up to 30 s; a little silence has the same frames in it.
+        enough = len(samples) + self._extractor.n_fft
+        heard = self._extractor(samples, padding="max_length", max_length=enough, **asked)
+        frames = self._hearing.frontend.frames(len(samples))
+        spoken: torch.Tensor = heard.input_features[..., :frames].transpose(1, 2)
+        return spoken
+
+
+def _hearing(model: Any, extractor: Any) -> Hearing:
+    if not isinstance(model, VoxformerForCTC):
+        return mel_hearing(settings_of(extractor), model.config.encoder_config.subsampling_factor)
+    if model.hears_waveform:
+        settings = WaveformSettings(
+            sample_rate_hz=extractor.sampling_rate,
+            zero_mean_unit_variance=extractor.do_normalize,
+        )
+        return Hearing(frontend=settings, subsampling=0)
+    return whisper_hearing(extractor.feature_size)
+
+
+def _has_decoder(model: Any) -> bool:
+    return isinstance(model, VoxformerForCTC) and model.decoder is not None
 
 
 @contextmanager

@@ -1,14 +1,10 @@
-"""The network: a Fast Conformer with a CTC head, as transformers' `ParakeetForCTC`.
+"""The network from scratch: a Fast Conformer with a CTC head, transformers' `ParakeetForCTC`.
 
 A released folder therefore loads anywhere with one call and no code of ours.
 Conformer: Gulati et al., 2020; Fast Conformer: Rekesh et al., 2023; CTC: Graves et al., 2006.
-
-Legend: B utterances, T mel frames, F mel bands, S output frames (S = ceil(T / subsampling)).
 """
 
 from __future__ import annotations
-
-from collections.abc import Mapping
 
 import torch
 from torch import nn
@@ -20,64 +16,35 @@ from transformers import (
     ParakeetForCTC,
 )
 
-from voxmill.errors import DataError, UsageError
 from voxmill.families.ctc.config import ConformerEncoder, CtcModelConfig
 from voxmill.signal.mel import MelSettings
 from voxmill.text.tokenizer import BLANK_ID
 
 
-def conformer_of(model: CtcModelConfig) -> ConformerEncoder:
-    """The sizes of an encoder from scratch.
-
-    Raises:
-        UsageError: The recipe asks for a pretrained encoder.
-    """
-    if isinstance(model.encoder, ConformerEncoder):
-        return model.encoder
-    raise UsageError(
-        f"model.encoder.kind: found `pretrained` (base {model.encoder.base}); this version trains "
-        "encoders from scratch only, pretrained ones come with the recipe voxformer. "
-        "Set model.encoder.kind to `conformer`."
-    )
-
-
-def mel_settings(model: CtcModelConfig) -> MelSettings:
-    """The front end that the model hears through."""
-    return MelSettings.for_rate(model.sample_rate_hz, model.mel_bins, model.normalise)
-
-
-def output_frames(mel_frames: int, subsampling: int) -> int:
-    """Output frames of so many mel frames; each convolution of stride 2 halves and rounds up."""
-    return -(-mel_frames // subsampling)
-
-
-def build(model: CtcModelConfig, *, tokens: int, gradient_checkpointing: bool) -> ParakeetForCTC:
+def build_conformer(
+    model: CtcModelConfig, sizes: ConformerEncoder, *, tokens: int
+) -> ParakeetForCTC:
     """A network with fresh weights, drawn from torch's global generator.
 
     Args:
-        model: Sizes.
+        model: Front end.
+        sizes: The encoder.
         tokens: Size of the vocabulary, blank included.
-        gradient_checkpointing: Computes activations again on the way back: less memory, a third
-            more time.
-
-    Raises:
-        UsageError: The recipe asks for a pretrained encoder.
     """
-    network = ParakeetForCTC(network_config(model, tokens=tokens))
+    network = ParakeetForCTC(network_config(model, sizes, tokens=tokens))
     _draw_weights(network)
     if model.normalise == "none":
         _expect_log_energies(network)
-    if gradient_checkpointing:
-        network.activation_checkpointing_enable({"use_reentrant": False})
     return network
 
 
-def network_config(model: CtcModelConfig, *, tokens: int) -> ParakeetCTCConfig:
+def network_config(
+    model: CtcModelConfig, sizes: ConformerEncoder, *, tokens: int
+) -> ParakeetCTCConfig:
     """The configuration as transformers names it.
 
     Layers are never dropped: with four of them, one less is another model.
     """
-    sizes = conformer_of(model)
     encoder = ParakeetEncoderConfig(
         hidden_size=sizes.d_model,
         num_hidden_layers=sizes.layers,
@@ -95,9 +62,8 @@ def network_config(model: CtcModelConfig, *, tokens: int) -> ParakeetCTCConfig:
     return ParakeetCTCConfig(vocab_size=tokens, pad_token_id=BLANK_ID, encoder_config=encoder)
 
 
-def feature_extractor(model: CtcModelConfig) -> ParakeetFeatureExtractor | LasrFeatureExtractor:
+def feature_extractor(settings: MelSettings) -> ParakeetFeatureExtractor | LasrFeatureExtractor:
     """The front end as transformers packages it."""
-    settings = mel_settings(model)
     sizes = {
         "feature_size": settings.mel_bins,
         "sampling_rate": settings.sample_rate_hz,
@@ -117,45 +83,6 @@ def settings_of(extractor: ParakeetFeatureExtractor | LasrFeatureExtractor) -> M
         extractor.feature_size,
         "none" if isinstance(extractor, LasrFeatureExtractor) else "utterance",
     )
-
-
-def log_probabilities(
-    network: nn.Module, features: torch.Tensor, mel_frames: torch.Tensor
-) -> torch.Tensor:
-    """Log-probabilities of each token in each output frame.
-
-    Args:
-        network: A `ParakeetForCTC`.
-        features: (B, T, F) float32.
-        mel_frames: (B,) int64 frames of each utterance; what lies past them is masked.
-
-    Returns:
-        (B, S, tokens) float32, also under mixed precision: CTC sums many small numbers.
-    """
-    inside = torch.arange(features.shape[1], device=features.device) < mel_frames[:, None]
-    logits = network(input_features=features, attention_mask=inside).logits
-    return torch.log_softmax(logits.float(), dim=-1)
-
-
-def load_weights(network: nn.Module, tensors: Mapping[str, torch.Tensor]) -> None:
-    """Fills a network from a flat dict of tensors.
-
-    Raises:
-        DataError: A parameter is missing, left over or of another shape.
-    """
-    wanted = network.state_dict()
-    missing = sorted(wanted.keys() - tensors.keys())
-    unknown = sorted(tensors.keys() - wanted.keys())
-    shapes = sorted(
-        name for name in wanted.keys() & tensors.keys() if wanted[name].shape != tensors[name].shape
-    )
-    if missing or unknown or shapes:
-        raise DataError(
-            "Checkpoint does not fit the model of this recipe: "
-            f"missing {missing[:3] or 'none'}, left over {unknown[:3] or 'none'}, of another shape "
-            f"{shapes[:3] or 'none'}. Train again, or use the recipe that it was trained with."
-        )
-    network.load_state_dict(dict(tensors))
 
 
 def _draw_weights(network: ParakeetForCTC) -> None:

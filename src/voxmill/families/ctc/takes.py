@@ -12,9 +12,8 @@ import numpy as np
 
 from voxmill.corpus.utterance import PreparedUtterance
 from voxmill.families.ctc.batch import frames_needed
-from voxmill.families.ctc.model import output_frames
+from voxmill.families.ctc.hearing import Hearing
 from voxmill.signal.augment import draw_pauses, epoch_generator
-from voxmill.signal.mel import MelSettings
 from voxmill.training.config import TrainConfig
 
 
@@ -52,8 +51,7 @@ class TakePlan:
         utterances: Sequence[PreparedUtterance],
         train: TrainConfig,
         *,
-        mel: MelSettings,
-        subsampling: int,
+        hearing: Hearing,
         separator_labels: int,
     ) -> None:
         """Reads off what each utterance needs.
@@ -61,13 +59,12 @@ class TakePlan:
         Args:
             utterances: After `num_samples` and the length caps.
             train: Seed, caps and augmentation.
-            mel: Front end.
-            subsampling: Mel frames of one output frame.
+            hearing: Front end and pace of the network.
             separator_labels: Labels that stand between two utterances.
         """
         self._train = train
-        self._mel = mel
-        self._subsampling = subsampling
+        self._hearing = hearing
+        self._rate_hz = hearing.frontend.sample_rate_hz
         self._separator_labels = separator_labels
         self._samples = [utterance.samples for utterance in utterances]
         self._labels = [len(utterance.labels) for utterance in utterances]
@@ -92,10 +89,10 @@ class TakePlan:
     def _at_speed(self, index: int, speed: float) -> _Played:
         """The utterance at a speed, or as it is where that would break a cap or CTC itself."""
         samples = self._samples[index]
-        frames = output_frames(self._mel.frames(int(samples / speed)), self._subsampling)
-        seconds = samples / speed / self._mel.sample_rate_hz
+        frames = self._hearing.frames_of(int(samples / speed))
+        seconds = samples / speed / self._rate_hz
         if frames < self._needed[index] or seconds > self._train.max_seconds:
-            speed, seconds = 1.0, samples / self._mel.sample_rate_hz
+            speed, seconds = 1.0, samples / self._rate_hz
         return _Played(index=index, speed=speed, seconds=seconds, labels=self._labels[index])
 
     def _strung(

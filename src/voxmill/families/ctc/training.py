@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from torch import nn
+
 from voxmill.corpus.shards import ShardReader
 from voxmill.corpus.utterance import PreparedUtterance
 from voxmill.errors import DataError
 from voxmill.families.ctc.config import CtcModelConfig
 from voxmill.families.ctc.data import Speech, TrainingBatches, ValidationBatches
-from voxmill.families.ctc.model import build, conformer_of, mel_settings
+from voxmill.families.ctc.hearing import Hearing
+from voxmill.families.ctc.network import build
 from voxmill.families.ctc.objective import CtcObjective
 from voxmill.families.family import TrainingKit
 from voxmill.text.tokenizer import TextTokenizer
@@ -29,11 +32,12 @@ def training_kit(
     train: TrainConfig,
     stop: Callable[[], bool],
 ) -> TrainingKit:
-    """Builds a fresh network (seeded by `train.seed`), its learner and its batches.
+    """Builds the network (what is fresh in it seeded by `train.seed`), learner and batches.
 
     Raises:
-        DataError: A split is empty, or its tokenizer or shards cannot be read.
-        UsageError: The recipe asks for a pretrained encoder, or for fp16 without a GPU.
+        DataError: A split is empty, or its tokenizer, shards or base model cannot be read.
+        UsageError: The recipe has no base model for its pretrained encoder, or asks for fp16
+            without a GPU.
     """
     del stop  # nothing here takes long: takes are drawn and features computed batch by batch
     tokenizer = TextTokenizer.from_folder(prepared / "tokenizer")
@@ -43,16 +47,26 @@ def training_kit(
             f"Split `train`: all {chosen.skipped} utterances are longer than train.max_seconds "
             f"{train.max_seconds:g} or train.max_labels {train.max_labels}. Raise them."
         )
-    heard = _speech(prepared, chosen.utterances, model, tokenizer)
-    batches = TrainingBatches(heard, train)
-    validation = _speech(prepared, _split(utterances, "validation"), model, tokenizer)
+    validation = _split(utterances, "validation")
     seed_everything(train.seed)
     network = build(
-        model, tokens=tokenizer.size, gradient_checkpointing=train.gradient_checkpointing
+        model,
+        tokens=tokenizer.size,
+        base=prepared / "base",
+        gradient_checkpointing=train.gradient_checkpointing,
+    )
+    separator = _separator(model, tokenizer)
+    batches = TrainingBatches(
+        _speech(prepared, chosen.utterances, network.hearing, separator), train
     )
     learner = SupervisedLearner(
-        network,
-        CtcObjective(tokenizer, subsampling=conformer_of(model).subsampling),
+        network.module,
+        CtcObjective(
+            tokenizer,
+            network.hearing,
+            ctc_weight=model.ctc_weight,
+            label_smoothing=model.decoder.label_smoothing,
+        ),
         train,
         schedule_for(train, batches),
     )
@@ -60,9 +74,11 @@ def training_kit(
     return TrainingKit(
         learner=learner,
         batches=batches,
-        validation=ValidationBatches(validation, train),
+        validation=ValidationBatches(
+            _speech(prepared, validation, network.hearing, separator), train
+        ),
         notes={
-            "parameters": float(sum(p.numel() for p in network.parameters())),
+            **_parameters(network.module),
             "utterances": float(len(chosen.utterances)),
             "skipped_utterances": float(chosen.skipped),
             "truncated_utterances": float(chosen.truncated),
@@ -82,18 +98,30 @@ def _split(utterances: Sequence[PreparedUtterance], name: str) -> list[PreparedU
     return found
 
 
+def _separator(model: CtcModelConfig, tokenizer: TextTokenizer) -> tuple[int, ...]:
+    # BPE and words mark the start of each word by themselves; characters write the space between.
+    return tokenizer.encode(" ") if model.vocabulary.kind == "character" else ()
+
+
 def _speech(
     prepared: Path,
     utterances: Sequence[PreparedUtterance],
-    model: CtcModelConfig,
-    tokenizer: TextTokenizer,
+    hearing: Hearing,
+    separator: tuple[int, ...],
 ) -> Speech:
-    # BPE and words mark the start of each word by themselves; characters write the space between.
-    separator = tokenizer.encode(" ") if model.vocabulary.kind == "character" else ()
     return Speech(
         utterances=utterances,
         reader=ShardReader(prepared / "shards"),
-        mel=mel_settings(model),
-        subsampling=conformer_of(model).subsampling,
+        hearing=hearing,
         separator=separator,
     )
+
+
+def _parameters(network: nn.Module) -> dict[str, float]:
+    """How many there are, and how many of them learn."""
+    return {
+        "parameters": float(sum(p.numel() for p in network.parameters())),
+        "learning_parameters": float(
+            sum(p.numel() for p in network.parameters() if p.requires_grad)
+        ),
+    }
