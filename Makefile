@@ -4,6 +4,7 @@ SHELL := /bin/bash
 PYTHON ?= python3.11
 BIN := .venv/bin
 VARIANT ?= cpu
+IMAGES ?= stage airflow serve
 COMPOSE ?= docker compose
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # grafana-client brings urllib3-future, whose wheel overwrites urllib3 and with it the HTTP of
@@ -58,12 +59,12 @@ check: setup  ## format, lint, types, layers, fresh graph, secrets
 	voxmill grafana build --check
 	git ls-files -z | xargs -0 detect-secrets-hook --disable-plugin Base64HighEntropyString --disable-plugin HexHighEntropyString
 
-images:  ## container images voxmill-stage, voxmill-airflow: make images [VARIANT=cuda] [BASE_IMAGE=…]
+images:  ## container images voxmill-stage, -airflow, -serve: make images [VARIANT=cuda] [BASE_IMAGE=…]
 	mkdir -p build/wheels
 	rm -f build/wheels/*
 	@# The CPU build of torch comes from pip's own find-links or index; CUDA is what the index gives.
 	@if [ "$(VARIANT)" = cpu ]; then $(PYTHON) -m pip download --quiet --no-deps -d build/wheels "$$(grep '^torch==' requirements/workshop.lock)"; fi
-	for image in stage airflow; do \
+	for image in $(IMAGES); do \
 	  DOCKER_BUILDKIT=1 docker build --quiet $(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) \
 	    --build-arg VARIANT=$(VARIANT) --build-arg REVISION="$$(git rev-parse HEAD)" \
 	    --build-arg VERSION="$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml | head -n 1)" \
@@ -99,7 +100,8 @@ lock: setup  ## requirements/*.lock from pyproject.toml
 	  --no-emit-find-links --no-emit-index-url --no-header --no-annotate "$$@"; }; \
 	compile pyproject.toml --all-extras -o requirements/dev.lock; \
 	compile pyproject.toml --extra workshop -c requirements/dev.lock -o requirements/workshop.lock; \
-	compile pyproject.toml --extra office -c requirements/dev.lock -o requirements/office.lock
+	compile pyproject.toml --extra office -c requirements/dev.lock -o requirements/office.lock; \
+	compile pyproject.toml --extra serve -c requirements/dev.lock -o requirements/serve.lock
 	@# A local build tag would tie the lock to one machine's wheel folder.
 	sed -i -E 's/^(torch==[0-9.]+)\+.*/\1/' requirements/*.lock
 	@! grep -hE '^nvidia-' requirements/*.lock | grep -v '^nvidia-ml-py=='  # which only asks the driver

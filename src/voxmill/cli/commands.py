@@ -13,6 +13,7 @@ from voxmill.cli import (
     dvc,
     exporter,
     forward,
+    gpu_check,
     grafana,
     graph,
     kubernetes,
@@ -24,6 +25,7 @@ from voxmill.cli import (
     show,
     stage,
     sync,
+    transcribe,
     trigger,
     watch,
 )
@@ -48,6 +50,6 @@ def register(app: typer.Typer) -> None:
         compose,
         kubernetes,
     )
-    watchers = (exporter, monitoring, watch, forward)
-    for command in (*office, *watchers, recipe, stage):
+    watchers = (exporter, monitoring, watch, forward, gpu_check)
+    for command in (*office, *watchers, recipe, stage, transcribe):
         command.register(app)
