@@ -38,14 +38,15 @@ class SplitConfig(Section):
 
     by: Literal["hash", "speaker", "subset", "explicit"] = "hash"
     """`hash`: by utterance id; `speaker`: whole speakers, by hash; `subset` and `explicit`: as
-    `assign` says (by subset name, or by speaker)."""
+    `assign` says (by subset or part of a mixture, or by speaker)."""
     validation_share: float = Field(default=0.1, ge=0, lt=1)
     """Share that stopping and the best checkpoint look at."""
     test_share: float = Field(default=0.1, ge=0, lt=1)
     """Share that only `evaluate` looks at."""
     assign: dict[str, SplitName] = Field(default_factory=dict)
-    """Split by subset or speaker: `train`, `validation`, `test` or another test set's name.
-    Those not named go to `train` and `validation` by hash."""
+    """Split by subset or speaker: `train`, `validation`, `test` or another test set's name. With
+    `by: subset`, a part of a mixture (`domain`) or its subset (`domain/clean`) is a name too. Those
+    not named go to `train` and `validation` by hash."""
     train_only_parts: list[str] = Field(default_factory=list)
     """Parts of a mixed source that are trained on only, such as synthetic speech."""
     salt: str = "voxmill"

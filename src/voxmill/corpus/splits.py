@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pydantic import BaseModel, ConfigDict
 
 from voxmill.corpus.config import SplitConfig
-from voxmill.corpus.utterance import SourceUtterance
+from voxmill.corpus.utterance import ONLY_PART, SourceUtterance
 from voxmill.errors import DataError
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
@@ -117,11 +117,26 @@ def _stated(utterances: Sequence[SourceUtterance], config: SplitConfig) -> dict[
     """Split by utterance id where the recipe itself says it."""
     stated: dict[str, str] = {}
     if config.by in ("subset", "explicit"):
-        names = {one.id: one.subset if config.by == "subset" else one.speaker for one in utterances}
-        _refuse_unknown(config, set(names.values()))
-        stated = {i: config.assign[name] for i, name in names.items() if name in config.assign}
+        names = {one.id: _names(one, config) for one in utterances}
+        _refuse_unknown(config, {name for several in names.values() for name in several})
+        for identity, several in names.items():
+            known = next((name for name in several if name in config.assign), None)
+            if known is not None:
+                stated[identity] = config.assign[known]
     train_only = frozenset(config.train_only_parts)
     return {**stated, **{one.id: TRAIN for one in utterances if one.part in train_only}}
+
+
+def _names(utterance: SourceUtterance, config: SplitConfig) -> tuple[str, ...]:
+    """What an assignment may call an utterance by, the most exact name first.
+
+    A part of a mixture is a name too: a folder of recordings from the field has no subsets.
+    """
+    if config.by == "explicit":
+        return (utterance.speaker,)
+    if utterance.part == ONLY_PART:
+        return (utterance.subset,)
+    return (f"{utterance.part}/{utterance.subset}", utterance.subset, utterance.part)
 
 
 def _refuse_unknown(config: SplitConfig, found: set[str]) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
+ONLY_PART = "source"
+"""Part of the utterances of a source that is no mixture."""
+
 
 class SourceUtterance(BaseModel):
     """A recording and its transcript as the source pairs them; nothing has been decoded yet."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
+from difflib import SequenceMatcher, get_close_matches
 from typing import Any
 
 from voxmill.recipe.document import KeyPath, dotted, format_value
@@ -84,7 +84,8 @@ def nearest_key(path: KeyPath, siblings: Sequence[str], keys: Sequence[KeyPath])
         return dotted((*path[:-1], close[0]))
     words = get_close_matches(word, {str(key[-1]) for key in keys}, n=1, cutoff=0.8)
     alike = [dotted(key) for key in keys if [key[-1]] == words]
-    return next(iter(get_close_matches(dotted(path), alike, n=1, cutoff=0.0)), None)
+    # The first of those that are equally alike, in the order of the recipe's sections.
+    return max(alike, key=lambda key: SequenceMatcher(None, key, dotted(path)).ratio(), default=None)
 
 
 def _wrong_field(error: Mapping[str, Any], path: KeyPath, values: Mapping[str, Any]) -> Mistake:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from voxmill.corpus.config import SplitConfig
+from voxmill.corpus.config import SplitConfig, SplitName
 from voxmill.section import Conflict, Section
 from voxmill.text.config import TextConfig
 
@@ -54,6 +54,15 @@ class PackageConfig(Section):
     """Licence of the released model, as a Hugging Face licence id."""
 
 
+class ErrorLimits(Section):
+    """Limits of one test set, which stand in the place of those for all."""
+
+    wer: float | None = Field(default=None, ge=0)
+    """Largest word error rate; None: the one for all test sets."""
+    cer: float | None = Field(default=None, ge=0)
+    """Largest character error rate; None: the one for all test sets."""
+
+
 class EvaluateGates(Section):
     """Limits that a release must keep; None asks for nothing."""
 
@@ -65,6 +74,19 @@ class EvaluateGates(Section):
     """Seconds of computing for one second of speech."""
     int8_wer_difference: float | None = Field(default=None, ge=0)
     """How much worse int8 may be than fp32, absolute."""
+    test_sets: dict[SplitName, ErrorLimits] = Field(default_factory=dict)
+    """Limits by name of a test set, over `wer` and `cer`, such as `domain: {wer: 0.1}`."""
+
+
+class EvaluateGoals(Section):
+    """What is hoped for: shown as reached or not, and nothing waits for it."""
+
+    wer: float | None = Field(default=None, ge=0)
+    """Word error rate of the main artefact on every test set."""
+    cer: float | None = Field(default=None, ge=0)
+    """Character error rate of the main artefact on every test set."""
+    test_sets: dict[SplitName, ErrorLimits] = Field(default_factory=dict)
+    """Goals by name of a test set, over `wer` and `cer`."""
 
 
 class EvaluateConfig(Section):
@@ -83,6 +105,7 @@ class EvaluateConfig(Section):
     max_utterances: int | None = Field(default=None, ge=1)
     """Measure at most so many of each test set (the first in hash order)."""
     gates: EvaluateGates = Field(default_factory=EvaluateGates)
+    goals: EvaluateGoals = Field(default_factory=EvaluateGoals)
 
     def conflicts(self) -> Iterator[Conflict]:
         """What figures and gates stand on is measured."""

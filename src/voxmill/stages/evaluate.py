@@ -14,11 +14,13 @@ from voxmill.stages.evaluation import selection
 from voxmill.stages.evaluation.curves import read_series
 from voxmill.stages.evaluation.examples import worst_examples
 from voxmill.stages.evaluation.gates import gate_checks
+from voxmill.stages.evaluation.goals import Goal, goals_of
+from voxmill.stages.evaluation.limits import refuse_unknown_sets
 from voxmill.stages.evaluation.lineage import read_origins
 from voxmill.stages.evaluation.measurement import Bench, measure
 from voxmill.stages.evaluation.page import ReportPage, render
 from voxmill.stages.evaluation.progress import Progress, fingerprint
-from voxmill.stages.evaluation.recording import record_results
+from voxmill.stages.evaluation.recording import record_goals, record_results
 from voxmill.stages.evaluation.results import Results
 from voxmill.stages.evaluation.tables import release_figures, write_tables
 from voxmill.stages.stage import Check, StageContext, StageOutcome
@@ -42,15 +44,19 @@ class EvaluateStage:
 
         Raises:
             DataError: There is no test utterance, or an artefact is missing.
+            UsageError: Gates or goals are set for a test set that is not there.
             CheckpointedAndLeft: A stop was requested; the next try goes on from there.
         """
         samples = ShardReader(context.input("prepare") / "shards").samples
         results = self._measure(context, samples)
         record_results(context.recorder, results)
-        checks = gate_checks(context.recipe.evaluate.gates, results)
-        write_tables(context.out, results)
-        write_text(context.out / "index.html", render(_page(context, results, checks, samples)))
-        return StageOutcome(checks=checks, figures=release_figures(results))
+        config = context.recipe.evaluate
+        checks, goals = gate_checks(config.gates, results), goals_of(config.goals, results)
+        record_goals(context.recorder, goals)
+        write_tables(context.out, results, goals)
+        page = _page(context, results, checks, goals, samples)
+        write_text(context.out / "index.html", render(page))
+        return StageOutcome(checks=checks, figures=release_figures(results, goals))
 
     def _measure(
         self, context: StageContext, samples: Callable[[PreparedUtterance], Samples]
@@ -59,6 +65,7 @@ class EvaluateStage:
         prepared, packaged = context.input("prepare"), context.input("package")
         artefacts = selection.read_artefacts(packaged, config.artefacts)
         test_sets = selection.read_test_sets(prepared, max_utterances=config.max_utterances)
+        refuse_unknown_sets(config, test_sets)
         bench = Bench(
             family=self._families(recipe.family),
             decoder=selection.decoder_name(config),
@@ -85,6 +92,7 @@ def _page(
     context: StageContext,
     results: Results,
     checks: tuple[Check, ...],
+    goals: tuple[Goal, ...],
     samples: Callable[[PreparedUtterance], Samples],
 ) -> ReportPage:
     inputs = {name: context.input(name) for name in ("prepare", "train", "package")}
@@ -99,6 +107,7 @@ def _page(
         recipe=context.recipe,
         results=results,
         checks=checks,
+        goals=goals,
         series=read_series(inputs["train"] / "curves.jsonl"),
         examples=examples,
         origins=read_origins(inputs),

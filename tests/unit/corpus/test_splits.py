@@ -184,6 +184,25 @@ def test_subsets_go_where_the_recipe_says() -> None:
     assert splits.new_lines == ()
 
 
+def test_a_part_of_a_mixture_can_be_a_test_set_of_its_own() -> None:
+    """Field recordings beside a corpus: by part, by subset, or by the subset of a part."""
+    utterances = [
+        utterance("a", subset="train-clean-100", part="libri"),
+        utterance("b", subset="test-clean", part="libri"),
+        utterance("c", subset="all", part="field"),
+        utterance("d", subset="test-clean", part="calls"),
+    ]
+    assign = {
+        "train-clean-100": "train",
+        "test-clean": "test-clean",
+        "calls/test-clean": "calls",
+        "field": "domain",
+    }
+    splits = split(utterances, SplitConfig(by="subset", assign=assign))
+    found = {"a": "train", "b": "test-clean", "c": "domain", "d": "calls"}
+    assert splits.by_utterance == found
+
+
 @pytest.mark.parametrize(("by", "kind"), [("subset", "subsets"), ("explicit", "speakers")])
 def test_a_misspelt_name_is_refused(by: str, kind: str) -> None:
     """A test set that catches nobody would pass for an untested model."""

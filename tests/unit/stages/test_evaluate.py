@@ -178,3 +178,32 @@ def test_a_missing_input_is_named(tmp_path: Path):
     """The stage command was started without one of its folders."""
     with pytest.raises(UsageError, match="--in prepare=DIR"):
         run(tmp_path, FakeFamily(mishear), inputs={})
+
+
+def test_goals_are_told_everywhere_and_stop_nothing(tmp_path: Path):
+    """In report, metrics.json, the page and the journal; the verdict is the gates' alone."""
+    recorder = Memory()
+    config = EvaluateConfig.model_validate(
+        {"goals": {"wer": 0.05}, "gates": {"wer": 0.5, "test_sets": {"noisy": {"wer": 0.0}}}}
+    )
+    family = FakeFamily(lambda _, samples: SAID[len(samples)].replace("six", "sex"))
+    outcome = run(tmp_path, family, config, recorder=recorder)
+    assert outcome.verdict == "passed"
+    reached = {goal["name"]: goal["reached"] for goal in outcome.figures["goals"]}
+    assert reached == {"evaluate.goal.wer[test]": False, "evaluate.goal.wer[noisy]": True}
+    assert recorder.values["voxmill_goal_reached", "test", "wer"] == 0
+    assert recorder.values["voxmill_goal_reached", "noisy", "wer"] == 1
+    page = (tmp_path / "out" / "index.html").read_text()
+    assert "evaluate.goal.wer[test]" in page
+    assert "not yet" in page
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert metrics["noisy"]["onnx-fp32"]["wer_goal_reached"] is True
+
+
+def test_a_gate_for_a_test_set_that_is_not_there_is_found_before_listening(tmp_path: Path):
+    """Hours of measuring would come first otherwise; the sets there are named."""
+    family = FakeFamily(mishear)
+    config = EvaluateConfig.model_validate({"gates": {"test_sets": {"nosiy": {"wer": 0.1}}}})
+    with pytest.raises(UsageError, match="names nosiy, but the test sets are: noisy, test"):
+        run(tmp_path, family, config)
+    assert not (tmp_path / "out" / "metrics.json").exists()

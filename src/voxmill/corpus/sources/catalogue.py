@@ -14,10 +14,8 @@ from voxmill.corpus.sources.config import (
     SyntheticSource,
 )
 from voxmill.corpus.sources.source import Source
+from voxmill.corpus.utterance import ONLY_PART
 from voxmill.errors import UsageError
-
-ONLY_PART = "source"
-"""Part of the utterances of a source that is no mixture."""
 
 
 def open_source(config: SourceConfig, folders: Mapping[str, Path], *, work: Path) -> Source:

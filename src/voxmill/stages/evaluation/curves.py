@@ -20,7 +20,8 @@ class Series:
 
     metric: str
     name: str
-    """`training` or `validation`, or whatever else the labels say."""
+    """`training`, `validation` or another split; with its decoder where it is of one:
+    `validation, attention`."""
     points: tuple[tuple[int, float], ...]
     """(step, value) in ascending order of steps."""
 
@@ -89,4 +90,5 @@ def _collect(line: Any, found: dict[tuple[str, str], dict[int, float]]) -> None:
 
 def _name(labels: Mapping[str, str]) -> str:
     split = labels.get("split", "train")
-    return "training" if split == "train" else split
+    name = "training" if split == "train" else split
+    return f"{name}, {labels['decoder']}" if "decoder" in labels else name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from voxmill.recipe.sections import EvaluateGates
+from voxmill.stages.evaluation.limits import error_limits
 from voxmill.stages.evaluation.results import Measurement, Results
 from voxmill.stages.stage import Check
 
@@ -20,24 +21,25 @@ def gate_checks(gates: EvaluateGates, results: Results) -> tuple[Check, ...]:
 
 def _error_checks(gates: EvaluateGates, measurement: Measurement) -> list[Check]:
     name, score = measurement.test_set, measurement.score
+    limits = error_limits(gates, name)
     checks = []
-    if gates.wer is not None:
+    if limits.wer is not None:
         checks.append(
             _at_most(
                 f"evaluate.wer[{name}]",
                 score.wer,
-                gates.wer,
+                limits.wer,
                 f"{score.words.errors} of {score.words.reference} words of {name} are wrong. "
                 "Listen to the worst utterances in index.html: wrong transcripts call for audit, "
                 "one bad speaker or length for more such data, many of each for longer training.",
             )
         )
-    if gates.cer is not None:
+    if limits.cer is not None:
         checks.append(
             _at_most(
                 f"evaluate.cer[{name}]",
                 score.cer,
-                gates.cer,
+                limits.cer,
                 f"{score.characters.errors} of {score.characters.reference} characters of {name} "
                 "are wrong. A high rate beside a fair word error rate means long garbled words: "
                 "see the confusions in index.html.",

@@ -18,6 +18,7 @@ from voxmill.stages.evaluation.breakdown import Breakdown, break_down
 from voxmill.stages.evaluation.charts import Chart, line_chart
 from voxmill.stages.evaluation.curves import Series, of_metric
 from voxmill.stages.evaluation.examples import Example
+from voxmill.stages.evaluation.goals import Goal
 from voxmill.stages.evaluation.lineage import Origin
 from voxmill.stages.evaluation.results import Results
 from voxmill.stages.stage import Check
@@ -35,6 +36,7 @@ class ReportPage:
     series: tuple[Series, ...]
     examples: tuple[Example, ...]
     origins: tuple[Origin, ...]
+    goals: tuple[Goal, ...] = ()
 
     @property
     def failed(self) -> tuple[Check, ...]:
@@ -49,7 +51,12 @@ class ReportPage:
     @property
     def charts(self) -> tuple[Chart, ...]:
         """Loss and word error rate over the steps of training, as far as they were recorded."""
-        loss = line_chart("Loss", of_metric(self.series, "loss"), text=_plain, tick=_plain)
+        loss = line_chart(
+            "Loss",
+            of_metric(self.series, "voxmill_train_loss", "voxmill_loss"),
+            text=_plain,
+            tick=_plain,
+        )
         wer = line_chart(
             "Word error rate",
             of_metric(self.series, "wer_ratio"),

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from voxmill.observability.recorder import Recorder
+from voxmill.stages.evaluation.goals import Goal
 from voxmill.stages.evaluation.results import Results
 
 
@@ -23,4 +26,14 @@ def record_results(recorder: Recorder, results: Results) -> None:
             {"voxmill_packaged_bytes": float(artefact.bytes)},
             step=0,
             labels={"artefact": name},
+        )
+
+
+def record_goals(recorder: Recorder, goals: Sequence[Goal]) -> None:
+    """Records which goals are reached."""
+    for goal in goals:
+        recorder.record(
+            {"voxmill_goal_reached": float(goal.reached)},
+            step=0,
+            labels={"split": goal.test_set, "figure": goal.figure},
         )

@@ -3,28 +3,40 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pydantic import JsonValue
 
 from voxmill.corpus.manifest import write_json, write_text
 from voxmill.scoring.error_rates import ErrorCounts
+from voxmill.stages.evaluation.goals import Goal
 from voxmill.stages.evaluation.results import Measurement, Results, Transcript
 
 
-def metrics(results: Results) -> dict[str, JsonValue]:
-    """Figures by test set and artefact, and the artefacts' sizes in bytes."""
+def metrics(results: Results, goals: Sequence[Goal] = ()) -> dict[str, JsonValue]:
+    """Figures by test set and artefact, and the artefacts' sizes in bytes.
+
+    Args:
+        results: What was measured.
+        goals: Stand beside the main artefact's figures: `wer_goal` and `wer_goal_reached`.
+    """
     table: dict[str, JsonValue] = {
-        test_set: {name: _figures(results.of(test_set, name)) for name in results.artefacts}
+        test_set: {
+            name: {
+                **_figures(results.of(test_set, name)),
+                **(_goals(goals, test_set) if name == results.main_artefact else {}),
+            }
+            for name in results.artefacts
+        }
         for test_set in results.test_sets
     }
     table["sizes"] = {name: artefact.bytes for name, artefact in results.artefacts.items()}
     return table
 
 
-def release_figures(results: Results) -> dict[str, JsonValue]:
-    """The main artefact's figures on the first test set, and the whole table beneath."""
+def release_figures(results: Results, goals: Sequence[Goal] = ()) -> dict[str, JsonValue]:
+    """The main artefact's figures on the first test set, goals, and the whole table beneath."""
     first = results.main[0]
     return {
         "artefact": results.main_artefact,
@@ -33,13 +45,14 @@ def release_figures(results: Results) -> dict[str, JsonValue]:
         "bytes": first.artefact.bytes,
         "audio_seconds": round(first.audio_seconds, 3),
         "empty_references": first.score.empty_references,
-        "metrics": metrics(results),
+        "goals": [goal.to_json() for goal in goals],
+        "metrics": metrics(results, goals),
     }
 
 
-def write_tables(out: Path, results: Results) -> None:
+def write_tables(out: Path, results: Results, goals: Sequence[Goal] = ()) -> None:
     """Writes the three files; lines are in the order of artefact, test set and utterance id."""
-    write_json(out / "metrics.json", metrics(results))
+    write_json(out / "metrics.json", metrics(results, goals))
     _write_lines(out / "hypotheses.jsonl", _hypotheses(results))
     _write_lines(out / "errors.jsonl", _errors(results))
 
@@ -56,6 +69,15 @@ def _figures(measurement: Measurement) -> dict[str, JsonValue]:
         "utterances": score.utterances,
         "words": score.words.reference,
     }
+
+
+def _goals(goals: Sequence[Goal], test_set: str) -> dict[str, JsonValue]:
+    found: dict[str, JsonValue] = {}
+    for goal in goals:
+        if goal.test_set == test_set:
+            found[f"{goal.figure}_goal"] = goal.limit
+            found[f"{goal.figure}_goal_reached"] = goal.reached
+    return found
 
 
 def _hypotheses(results: Results) -> Iterator[dict[str, JsonValue]]:

@@ -84,3 +84,24 @@ def test_a_limit_that_is_met_exactly_is_not_failed_by_rounding():
         measurement(transcript(words, "x y z d e f g h i j"), artefact="onnx-int8"),
     )
     assert found["evaluate.int8_wer_difference"].passed
+
+
+def test_a_named_test_set_has_limits_of_its_own_over_those_for_all():
+    """What a set does not state, it takes from the general limits; others keep theirs."""
+    gates = EvaluateGates.model_validate(
+        {"wer": 0.05, "cer": 0.3, "test_sets": {"noisy": {"wer": 0.2}}}
+    )
+    found = checks(gates, measurement(ONE_WRONG), measurement(TWO_WRONG, test_set="noisy"))
+    assert {name: (check.limit, check.passed) for name, check in found.items()} == {
+        "evaluate.wer[test]": ("at most 0.05", False),
+        "evaluate.cer[test]": ("at most 0.3", True),
+        "evaluate.wer[noisy]": ("at most 0.2", True),
+        "evaluate.cer[noisy]": ("at most 0.3", True),
+    }
+
+
+def test_one_test_set_may_be_the_only_one_with_a_limit():
+    """A domain set is gated while the others are only looked at."""
+    gates = EvaluateGates.model_validate({"test_sets": {"noisy": {"cer": 0.01}}})
+    found = checks(gates, measurement(TWO_WRONG), measurement(TWO_WRONG, test_set="noisy"))
+    assert {name: check.passed for name, check in found.items()} == {"evaluate.cer[noisy]": False}
