@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -18,6 +20,9 @@ _SETTINGS = ("commit.gpgsign=false", "tag.gpgsign=false", "gc.auto=0", "advice.d
 # A hook, or a git command that started us, points these at its own repository.
 _FOREIGN = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_OBJECT_DIRECTORY")
 _STALE_LOCK_SECONDS = 10.0  # no git command of ours holds a lock for longer
+_TALKS = frozenset({"clone", "fetch", "ls-remote", "push"})
+PATIENCE_SECONDS = 900.0
+"""How long an origin may take to answer: a cut cable says nothing at all."""
 
 
 class GitFailed(UsageError):
@@ -47,6 +52,8 @@ class Git:
     """Runs git in one folder."""
 
     folder: Path
+    patience_seconds: float = PATIENCE_SECONDS
+    """Most that a command may take that talks to the origin."""
 
     def run(
         self,
@@ -94,13 +101,12 @@ class Git:
     ) -> subprocess.CompletedProcess[bytes]:
         settings = [part for setting in _SETTINGS for part in ("-c", setting)]
         try:
-            return subprocess.run(
+            process = subprocess.Popen(
                 ["git", *settings, *arguments],
                 cwd=self.folder,
-                input=stdin,
-                stdin=subprocess.DEVNULL if stdin is None else None,
-                capture_output=True,
-                check=False,
+                stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
                 env=_environment() | dict(environ or {}),
                 start_new_session=True,  # Ctrl-C is for the worker, which ends in good order
             )
@@ -108,6 +114,18 @@ class Git:
             if not self.folder.is_dir():
                 raise UsageError(f"Folder {self.folder} is not there.") from error
             raise EngineMissing("git is not installed; install it and start again.") from error
+        limit = self.patience_seconds if arguments[0] in _TALKS else None
+        try:
+            said, complained = process.communicate(stdin, timeout=limit)
+        except subprocess.TimeoutExpired as error:
+            raise OriginUnreachable(
+                f"The git origin has not answered for {limit:.0f} s (git {arguments[0]} in "
+                f"{self.folder}). Start again when it does; the work so far is committed here."
+            ) from error
+        finally:
+            if process.returncode is None:
+                _end(process)
+        return subprocess.CompletedProcess(process.args, process.returncode, said, complained)
 
 
 def commit_all(git: Git, paths: Sequence[str], message: str) -> str | None:
@@ -175,6 +193,16 @@ def _identity() -> Mapping[str, str]:
 def _environment() -> dict[str, str]:
     environ = {name: value for name, value in os.environ.items() if name not in _FOREIGN}
     return environ | {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"} | dict(_identity())
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Ends a git command with the ssh that it has started."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    for pipe in (process.stdin, process.stdout, process.stderr):
+        if pipe is not None:
+            pipe.close()
 
 
 def _failure(command: Sequence[str], folder: Path, stderr: str) -> VoxmillError:

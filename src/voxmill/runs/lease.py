@@ -45,6 +45,11 @@ class LeaseTimes:
         """Pause between two looks at somebody else's lease."""
         return min(5.0, self.live_seconds / 10)
 
+    @property
+    def answer_seconds(self) -> float:
+        """How long the origin may take, so that a cut cable is noticed in good time."""
+        return max(1.0, self.live_seconds / 10)
+
 
 class Lease:
     """A lease that this process holds and renews.
@@ -59,7 +64,7 @@ class Lease:
     def __init__(
         self, run: Run, stage: str, times: LeaseTimes, on_loss: Callable[[], None]
     ) -> None:
-        self._git = Git(run.folder)
+        self._git = Git(run.folder, patience_seconds=times.answer_seconds)
         self._run = run
         self._stage = stage
         self._times = times

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from voxmill.errors import EngineMissing, UsageError
+from voxmill.launchers.processes import identify
 from voxmill.runs.git import Git, GitFailed, OriginUnreachable, _failure, remove_stale_locks
 
 
@@ -69,3 +70,17 @@ def test_old_locks_go_and_other_files_stay(git: Git) -> None:
     remove_stale_locks(git)
     assert list((git.folder / ".git").rglob("*.lock")) == []
     assert (git.folder / ".git" / "HEAD").exists()
+
+
+def test_an_origin_behind_a_cut_cable_is_given_up_with_all_that_was_started(
+    git: Git, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Nothing comes back from there, not even a refusal; a worker must notice all the same."""
+    monkeypatch.setenv("GIT_SSH_COMMAND", f"echo $$ > {tmp_path}/ssh; exec sleep 300; true")
+    patient = Git(git.folder, patience_seconds=1.0)
+    with pytest.raises(OriginUnreachable, match="has not answered for 1 s") as caught:
+        patient.run("ls-remote", "ssh://nowhere/repository")
+    assert caught.value.exit_code == 1
+    started = int((tmp_path / "ssh").read_text())
+    ssh = identify(started)
+    assert ssh is None or not ssh.alive
