@@ -1,4 +1,4 @@
-"""The stage ingest: mirrors the source into archives and pairs recordings with transcripts."""
+"""The stage ingest: mirrors the source into archives, and what training begins with beside it."""
 
 from __future__ import annotations
 
@@ -13,23 +13,35 @@ from voxmill.corpus.sources.listing import FileFacts, Listing, difference
 from voxmill.corpus.sources.source import Mirrored
 from voxmill.corpus.tombstones import removed_ids
 from voxmill.errors import DataError
+from voxmill.stages.ingestion.base_model import mirror_base
+from voxmill.stages.ingestion.hub import Hub, HuggingFaceHub
 from voxmill.stages.stage import Check, StageContext, StageOutcome
 from voxmill.stages.stopping import leave_if_asked
 
 
 class IngestStage:
-    """Writes `archives/`, `inventory.jsonl`, `utterances.jsonl` and `problems.jsonl`."""
+    """Writes `archives/`, `inventory.jsonl`, `utterances.jsonl` and `problems.jsonl`.
+
+    And `base/`, `init/` and `base.json` where the recipe's section `base` names something.
+    """
 
     name = "ingest"
     version = 1
+
+    def __init__(self, hub: Hub | None = None) -> None:
+        self._hub = hub or HuggingFaceHub()
 
     def run(self, context: StageContext) -> StageOutcome:
         """Fills `context.out`.
 
         Raises:
-            DataError: The source is missing, holds no recordings, or is not what was listed.
-            UsageError: The source's folder was not given.
+            DataError: The source is missing, holds no recordings, or is not what was listed; or
+                base model or checkpoint are not what they should be.
+            UsageError: A folder was not given, or the hub has no such model or refuses it.
+            VoxmillError: The hub does not answer.
         """
+        # First, for it is quick to fail: a wrong name must not cost the mirror of a corpus.
+        base = mirror_base(context, self._hub, stage=self.name)
         config, memory = context.recipe.source, context.input("memory")
         folders = {name: context.input(name) for name in source_paths(config)}
         source = open_source(config, folders, work=context.work / "source")
@@ -39,7 +51,9 @@ class IngestStage:
         _refuse_changes(memory / "source.json", writer.entries, found)
         write_lines(context.out / "utterances.jsonl", found.utterances)
         write_lines(context.out / "problems.jsonl", found.problems)
-        return StageOutcome(checks=(_something_found(found),), figures=_figures(writer, found))
+        return StageOutcome(
+            checks=(_something_found(found),), figures={**_figures(writer, found), **base}
+        )
 
 
 class _StoppableTarget:

@@ -15,6 +15,7 @@ from voxmill.corpus.utterance import PreparedUtterance, RejectedUtterance
 from voxmill.errors import UsageError
 from voxmill.families.catalogue import load_family
 from voxmill.families.family import Family
+from voxmill.stages.preparation.carried_on import carry_on, imported_tokenizer
 from voxmill.stages.preparation.gate import Counted, checks
 from voxmill.stages.preparation.material import Material, read_material
 from voxmill.stages.preparation.recordings import ModelDemands, Prepared, decoded, write_shards
@@ -28,7 +29,8 @@ class PrepareStage:
     """Writes shards, tokenizer, manifests, split figures, and what memory has to learn.
 
     Files: `shards/`, `tokenizer/`, `utterances.jsonl`, `skipped.jsonl`, `splits.json`, and
-    `memory/splits.jsonl` with the lines that memory does not have yet.
+    `memory/splits.jsonl` with the lines that memory does not have yet; `base/`, `init/` and
+    `base.json` as ingest has them.
     """
 
     name = "prepare"
@@ -45,6 +47,7 @@ class PrepareStage:
             CheckpointedAndLeft: Asked to stop.
         """
         config = context.recipe.prepare
+        carry_on(context.input("ingest"), context.out)
         material = read_material(
             context.input("audit"), context.input("memory"), text=config.text, by=config.split
         )
@@ -93,7 +96,8 @@ def sample_rate_of(model: BaseModel) -> int:
 def _demands(family: Family, context: StageContext, material: Material) -> ModelDemands:
     """Trains the tokenizer on training texts alone, and encodes all texts with it."""
     model, tokenizer = context.recipe.model, context.out / "tokenizer"
-    family.tokenizer(material.training_texts, model, tokenizer)
+    imported = imported_tokenizer(context.out)
+    family.tokenizer(material.training_texts, model, tokenizer, imported=imported)
     ids = [one.id for one in material.utterances]
     labels = family.encode(tokenizer, [material.texts[i] for i in ids])
     return ModelDemands(

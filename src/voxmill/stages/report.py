@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 from voxmill.errors import DataError
 
 REPORT_FILE = "report.json"
+_BY_SIZE = frozenset({"source", "base", "init"})
 _BLOCK_BYTES = 1 << 20
 
 
@@ -134,12 +135,12 @@ def input_digest(name: str, folder: Path) -> str:
     """sha256 that stands for an input folder.
 
     Of report.json where it is a stage's output; of the files' paths and hashes elsewhere. For the
-    source, of paths and sizes only: it may hold terabytes, and ingest's inventory, made from it,
-    has the hash of each file.
+    source, base model and checkpoint to start from, of paths and sizes only: they may hold
+    terabytes, and what ingest makes of them has the hash of each file.
     """
     if (folder / REPORT_FILE).is_file():
         return file_digest(folder / REPORT_FILE)
-    by_size = name == "source" or name.startswith("source.")
+    by_size = name.partition(".")[0] in _BY_SIZE
     listing = hashlib.sha256()
     for path in _files(folder):
         mark = str(path.stat().st_size) if by_size else file_digest(path)
