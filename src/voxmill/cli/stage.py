@@ -36,26 +36,31 @@ def stage(
         str, typer.Option(metavar="I/N", help="This process's share: I from 0 of N.")
     ] = "0/1",
     attempt: Annotated[int, typer.Option(min=1, help="Counts the tries of this stage.")] = 1,
+    gpus: Annotated[int, typer.Option(min=0, help="GPUs that it needs; tried out first.")] = 0,
+    processes: Annotated[
+        int | None,
+        typer.Option(min=1, help="Processes that train together; by default one for each GPU."),
+    ] = None,
 ) -> None:
     """Runs one stage of a recipe: input folders in, one output folder with report.json out.
 
     A failed check does not fail the command: read `verdict` in report.json.
     """
     from voxmill.recipe.reading import read_recipe
-    from voxmill.stages.runner import StageOrder, run_stage
+    from voxmill.stages.runner import StageOrder
+    from voxmill.stages.start import start_stage
 
     _name_in_log(recipe.stem, name, attempt, work)
-    run_stage(
-        StageOrder(
-            stage=name,
-            recipe=read_recipe(recipe),
-            inputs=named_folders(inputs or []),
-            out=out,
-            work=work,
-            shard=parse_shard(shard),
-            attempt=attempt,
-        )
+    order = StageOrder(
+        stage=name,
+        recipe=read_recipe(recipe),
+        inputs=named_folders(inputs or []),
+        out=out,
+        work=work,
+        shard=parse_shard(shard),
+        attempt=attempt,
     )
+    start_stage(order, gpus=gpus, processes=processes)
 
 
 def list_source(
