@@ -66,7 +66,7 @@ images:  ## container images voxmill-stage, -airflow, -serve: make images [VARIA
 	@if [ "$(VARIANT)" = cpu ]; then $(PYTHON) -m pip download --quiet --no-deps -d build/wheels "$$(grep '^torch==' requirements/workshop.lock)"; fi
 	for image in $(IMAGES); do \
 	  DOCKER_BUILDKIT=1 docker build --quiet $(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) \
-	    --build-arg VARIANT=$(VARIANT) --build-arg REVISION="$$(git rev-parse HEAD)" \
+	    --build-arg VARIANT=$(VARIANT) --build-arg REVISION="$$(git describe --always --dirty --abbrev=40 --match '')" \
 	    --build-arg VERSION="$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml | head -n 1)" \
 	    --file images/$$image/Dockerfile --tag voxmill-$$image . ; \
 	done

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -148,6 +151,58 @@ def test_a_host_that_is_cut_off_saves_leaves_and_pushes_nothing(hosts, tmp_path)
     assert read_state(here.folder)["ingest"].outcome == "stopped"
     order.unlink()
     assert run_stage(here, "ingest", first.launcher) == "executed"
+
+
+@pytest.mark.parametrize(("hours", "words"), [(10, "ahead of"), (-10, "behind")])
+def test_clocks_that_differ_mislead_no_lease_and_are_told(hosts, caplog, hours, words) -> None:
+    """Neither does a host ahead hold for ever, nor does one behind lose what it renews."""
+    first, _ = hosts
+    here = first.open("one")
+    alive = threading.Event()
+
+    def renew() -> None:
+        while not alive.is_set():
+            hold_lease(here, "ingest", datetime.now(UTC) + timedelta(hours=hours))
+            alive.wait(0.5)
+
+    hold_lease(here, "ingest", datetime.now(UTC) + timedelta(hours=hours))
+    other = threading.Thread(target=renew)
+    other.start()
+    with pytest.raises(UsageError, match=r"host elsewhere:/home is at it"):
+        run_stage(here, "ingest", first.launcher)
+    alive.set()
+    other.join()
+    assert f"clock of host elsewhere:/home is 36000 s {words} this one's" in caplog.text
+    assert first.launches("ingest") == 0
+    assert run_stage(here, "ingest", first.launcher) == "executed"
+
+
+def hold_lease(run: Run, stage: str, time: datetime) -> None:
+    """What another host does that has the lease, by its own clock."""
+    clone = Git(run.folder)
+    words = {"host": "elsewhere:/home", "pid": 7, "time": time.isoformat()}
+    value = clone.run("hash-object", "-w", "--stdin", stdin=json.dumps(words).encode())
+    clone.run("push", "--quiet", "--force", "origin", f"{value}:refs/leases/{run.name}/{stage}")
+
+
+def test_a_branch_that_was_replaced_is_told_and_nothing_is_lost(hosts) -> None:
+    """64 with both ways on; the clone is as it was, and the first way works as it is written."""
+    first, _ = hosts
+    here = first.open("one")
+    first.run_all(here, until="ingest")
+    mine = git(here.folder, "rev-parse", "HEAD")
+    origin = Path(first.environ["VOXMILL_GIT"])
+    tree = git(origin, "rev-parse", f"{here.branch}^{{tree}}")
+    stranger = git(origin, "commit-tree", tree, "-m", "Another history")
+    git(origin, "update-ref", f"refs/heads/{here.branch}", stranger)
+    with pytest.raises(UsageError, match="no commit in common") as caught:
+        run_stage(here, "audit", first.launcher)
+    assert git(here.folder, "rev-parse", "HEAD") == mine
+    assert (here.output("ingest") / "report.json").is_file()
+    [command] = re.findall(r"is here: (git .*?)\. To go", str(caught.value))
+    subprocess.run(command.split(), check=True, capture_output=True)
+    assert run_stage(here, "audit", first.launcher) == "executed"
+    assert first.launches("ingest") == 1
 
 
 def test_stages_that_two_hosts_finish_at_once_land_together(hosts) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from voxmill.errors import UsageError
 from voxmill.runs.git import Git, commit_files
 from voxmill.runs.memory import FILES, LISTING, path_of, union
 from voxmill.runs.run import Run
@@ -33,6 +34,7 @@ def catch_up(run: Run) -> tuple[str, ...]:
         Stages whose locked output changed by it: what lies here under their names is outdated.
 
     Raises:
+        UsageError: The origin's branch has no history in common with the clone's.
         OriginUnreachable: The origin does not answer.
     """
     git = Git(run.folder)
@@ -72,6 +74,8 @@ def merge_entries(
 
 
 def _merged(git: Git, run: Run, mine: str, theirs: str) -> str:
+    if not git.succeeds("merge-base", mine, theirs):
+        raise UsageError(_replaced(run, mine, theirs))
     base = git.run("merge-base", mine, theirs)
     files: dict[str, bytes] = {}
     for path, merge in _mergers(run).items():
@@ -82,6 +86,16 @@ def _merged(git: Git, run: Run, mine: str, theirs: str) -> str:
 
 
 Merge = Callable[[bytes, bytes, bytes], bytes]
+
+
+def _replaced(run: Run, mine: str, theirs: str) -> str:
+    return (
+        f"Branch {run.branch} on the origin is at {theirs[:10]}, which has no commit in common "
+        f"with this clone's {mine[:10]}: somebody has put another one in its place. Nothing here "
+        f"was changed. To go on with what is here: git -C {run.folder} push --force-with-lease="
+        f"{run.branch}:{theirs} origin HEAD:{run.branch}. To go on with the origin's: move "
+        f"{run.folder} away and start again."
+    )
 
 
 def _mergers(run: Run) -> dict[str, Merge]:

@@ -30,6 +30,8 @@ from voxmill.runs.run import Run
 
 logger = logging.getLogger(__name__)
 
+SKEW_SECONDS = 60.0
+"""Clocks of two hosts that differ by more are worth a word."""
 _REFUSED = ("stale info", "rejected", "cannot lock ref", "failed to update ref", "fetch first")
 
 
@@ -138,8 +140,10 @@ class Lease:
             time.sleep(self._times.poll_seconds)
             now = self._look()
             if now and seen and now != seen and not mine:
+                holder = self._read(now)
+                self._tell_of_skew(holder)
                 raise UsageError(
-                    f"{self._held_by(self._read(now))} It is alive: wait for it, or stop it there."
+                    f"{self._held_by(holder)} It is alive: wait for it, or stop it there."
                 )
             seen, since = (now, time.monotonic()) if now != seen else (seen, since)
 
@@ -191,6 +195,21 @@ class Lease:
         except (GitFailed, ValueError):  # replaced or given back meanwhile
             return {}
         return words
+
+    def _tell_of_skew(self, holder: dict[str, str]) -> None:
+        """Warns of clocks that differ, when a value is there that was not at the last look."""
+        try:
+            written = datetime.fromisoformat(holder["time"])
+        except (KeyError, ValueError):
+            return
+        ahead = (written - datetime.now(UTC)).total_seconds()
+        if abs(ahead) > SKEW_SECONDS:
+            logger.warning(
+                "The clock of host %s is %.0f s %s this one's. The lease does not mind, but times "
+                "in logs, journals and commits cannot be compared, and S3 refuses 15 minutes: set "
+                "both clocks (`timedatectl set-ntp true`).",
+                *(holder.get("host"), abs(ahead), "ahead of" if ahead > 0 else "behind"),
+            )
 
     def _held_by(self, holder: dict[str, str]) -> str:
         return (

@@ -35,6 +35,11 @@ _S3_KEYS = (
 )
 _S3_BUCKET = "Check the bucket in VOXMILL_REMOTE and VOXMILL_S3_ENDPOINT; voxmill makes no buckets."
 
+_CLOCK = (
+    "Set this machine's clock (`timedatectl set-ntp true`): an S3 server takes no signature that "
+    "is more than 15 minutes old or ahead."
+)
+
 _REFUSED = {
     "asyncssh.HostKeyNotVerifiable": ("its host key is not the known one", _KEY),
     "asyncssh.KeyExchangeFailed": ("it offers no host key of a known kind", _KEY),
@@ -55,6 +60,7 @@ _S3_CODES = {
     "InvalidAccessKeyId": ("it does not know the access key", _S3_KEYS),
     "AuthFailure": ("it does not take the keys", _S3_KEYS),
     "SignatureDoesNotMatch": ("the secret key is wrong", _S3_KEYS),
+    "RequestTimeTooSkewed": ("this machine's clock and the server's differ", _CLOCK),
     "AccessDenied": ("these keys may not do that", _S3_KEYS),
     "403": ("these keys may not do that", _S3_KEYS),
 }

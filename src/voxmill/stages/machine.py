@@ -19,6 +19,7 @@ REPORTED = (
     *("tokenizers", "torch", "transformers"),
 )
 """Libraries whose version decides what comes out."""
+REVISION_VARIABLE = "VOXMILL_REVISION"
 
 
 def versions() -> dict[str, str]:
@@ -34,9 +35,9 @@ def versions() -> dict[str, str]:
 
 
 def code_commit() -> str | None:
-    """Commit of the checkout that the code runs from; None where it was installed as a package.
+    """Commit of the checkout or image that the code runs from; None where neither is known.
 
-    Ends in `-dirty` where tracked files differ from it.
+    Ends in `-dirty` where tracked files differed from it.
     """
     folder = Path(voxmill.__file__).parent
     # --match of nothing: without it a tag such as digits@v1.0.0 would stand in for the commit.
@@ -44,13 +45,18 @@ def code_commit() -> str | None:
     try:
         tracked = ["git", "-C", str(folder), "ls-files", "--error-unmatch", "__init__.py"]
         if subprocess.run(tracked, capture_output=True, check=False).returncode != 0:
-            return None
+            return _image_commit()
         asked = subprocess.run(
             [*command, "--match", ""], capture_output=True, text=True, check=False
         )
     except OSError:  # no git here
-        return None
+        return _image_commit()
     return asked.stdout.strip() or None
+
+
+def _image_commit() -> str | None:
+    """What the image that this runs in was built from, as its Dockerfile says."""
+    return os.environ.get(REVISION_VARIABLE) or None
 
 
 def machine() -> dict[str, JsonValue]:

@@ -109,3 +109,13 @@ def test_what_a_library_says_at_any_depth_becomes_an_error_of_voxmill() -> None:
     assert isinstance(told(asyncssh.ConnectionLost("gone"), "ssh://h/f"), StorageFailed)
     assert isinstance(told(ConnectionRefusedError(111, "no"), "ssh://h/f"), StorageFailed)
     assert told(ValueError("ours"), "ssh://h/f") is None
+
+
+def test_a_clock_that_an_s3_server_does_not_take_is_told() -> None:
+    """Trying again would not help: somebody has to set the clock."""
+    from botocore.exceptions import ClientError
+
+    response = {"Error": {"Code": "RequestTimeTooSkewed", "Message": "too large"}}
+    refused = told(ClientError(response, "PutObject"), "s3://bucket/remote")
+    assert isinstance(refused, RemoteRefused)
+    assert "clock" in str(refused)
