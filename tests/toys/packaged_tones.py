@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from toys.tone_speech import MODEL, say, write_prepared
+from toys.tone_speech import MODEL, RATE_HZ, say, write_prepared
 from voxmill.families.ctc.config import CtcModelConfig
 from voxmill.families.ctc.family import CtcFamily
 from voxmill.families.family import Artefact, Exportable
@@ -46,16 +47,23 @@ def made_once(folder: Path, model: CtcModelConfig = MODEL) -> PackagedTones:
 
 
 def train_and_package(
-    folder: Path, *, epochs: int = 28, model: CtcModelConfig = MODEL
+    folder: Path,
+    *,
+    epochs: int = 28,
+    model: CtcModelConfig = MODEL,
+    base: Path | None = None,
 ) -> PackagedTones:
-    """Trains for a few seconds and packages."""
+    """Trains for a few seconds and packages; `base` is the folder of a pretrained encoder."""
     torch.set_num_threads(1)
     prepared = folder / "prepare"
+    if base is not None:
+        shutil.copytree(base, prepared / "base")
     train_toy(prepared, folder / "train" / "best", epochs=epochs, model=model)
     pieces = CtcFamily().export(
         checkpoint=folder / "train" / "best", prepared=prepared, model=model
     )
-    artefacts = write_package(pieces, folder / "package", card="# Tones\n", batch=spoken()[:2])
+    batch = spoken(rate_hz=model.sample_rate_hz)[:2]
+    artefacts = write_package(pieces, folder / "package", card="# Tones\n", batch=batch)
     return PackagedTones(prepared, folder / "train" / "best", folder / "package", pieces, artefacts)
 
 
@@ -63,7 +71,7 @@ def train_toy(
     prepared: Path, checkpoint: Path, *, epochs: int, model: CtcModelConfig = MODEL
 ) -> None:
     """Writes a prepared corpus and the best checkpoint of a short training on it."""
-    utterances = write_prepared(prepared, utterances=60)
+    utterances = write_prepared(prepared, utterances=60, model=model)
     train = TrainConfig(
         seed=3, epochs=epochs, batch_seconds=16.0, learning_rate=4e-3, warmup_steps=4, buckets=4
     )
@@ -78,7 +86,9 @@ def train_toy(
     store.export("best", checkpoint)
 
 
-def spoken(texts: tuple[str, ...] = ("ab cd", "dacb", "bb ad", "c")) -> list[np.ndarray]:
+def spoken(
+    texts: tuple[str, ...] = ("ab cd", "dacb", "bb ad", "c"), rate_hz: int = RATE_HZ
+) -> list[np.ndarray]:
     """Fresh utterances of the tone language."""
     generator = np.random.default_rng(11)
-    return [say(text, generator) for text in texts]
+    return [say(text, generator, rate_hz) for text in texts]

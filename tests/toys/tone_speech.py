@@ -25,13 +25,13 @@ MODEL = CtcModelConfig(
 )
 
 
-def say(text: str, generator: np.random.Generator) -> np.ndarray:
+def say(text: str, generator: np.random.Generator, rate_hz: int = RATE_HZ) -> np.ndarray:
     """The text as tones with short gaps; (N,) float32."""
-    gap = np.zeros(int(0.03 * RATE_HZ))
+    gap = np.zeros(int(0.03 * rate_hz))
     pieces = [gap]
     for letter in text:
         seconds = LETTER_SECONDS * generator.uniform(0.8, 1.2)
-        time = np.arange(int(seconds * RATE_HZ)) / RATE_HZ
+        time = np.arange(int(seconds * rate_hz)) / rate_hz
         tone = np.sin(2 * np.pi * TONES_HZ[letter] * time) if letter in TONES_HZ else 0 * time
         pieces += [0.3 * tone, gap]
     wave = np.concatenate(pieces)
@@ -49,7 +49,7 @@ def write_prepared(
     prepared = []
     with ShardWriter(folder / "shards", max_bytes=200_000) as shards:
         for number, text in enumerate(texts):
-            place = shards.add(say(text, generator))
+            place = shards.add(say(text, generator, model.sample_rate_hz))
             prepared.append(
                 PreparedUtterance(
                     id=f"u{number:03d}",

@@ -5,13 +5,14 @@ Legend: N samples, T input frames (mel frames, or samples), F mel bands, S outpu
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoFeatureExtractor, AutoModelForCTC
+from transformers import AutoFeatureExtractor, AutoModelForCTC
 from transformers.utils.logging import disable_progress_bar
 
 from voxmill.errors import DataError, UsageError
@@ -23,10 +24,6 @@ from voxmill.families.ctc.network import log_probabilities
 from voxmill.families.family import Hypothesis, Samples
 from voxmill.signal.waveform import WaveformSettings
 from voxmill.text.tokenizer import TextTokenizer
-
-# A folder of ours is opened with this very code, never with the copy that it carries.
-AutoConfig.register(VoxformerConfig.model_type, VoxformerConfig, exist_ok=True)
-AutoModelForCTC.register(VoxformerConfig, VoxformerForCTC, exist_ok=True)
 
 
 class HuggingFaceRecogniser:
@@ -43,11 +40,11 @@ class HuggingFaceRecogniser:
         disable_progress_bar()
         local = {"local_files_only": True, "trust_remote_code": False}
         try:
-            self._model = AutoModelForCTC.from_pretrained(
-                str(folder), use_safetensors=True, **local
-            ).eval()
+            self._model = (
+                _class_of(folder).from_pretrained(str(folder), use_safetensors=True, **local).eval()
+            )
             self._extractor = AutoFeatureExtractor.from_pretrained(str(folder), **local)
-        except (OSError, ValueError) as error:
+        except (OSError, KeyError, ValueError) as error:
             raise DataError(
                 f"Hugging Face folder {folder} cannot be loaded: {error}. Run package."
             ) from error
@@ -95,6 +92,14 @@ class HuggingFaceRecogniser:
         frames = self._hearing.frontend.frames(len(samples))
         spoken: torch.Tensor = heard.input_features[..., :frames].transpose(1, 2)
         return spoken
+
+
+def _class_of(folder: Path) -> Any:
+    """A folder with code of its own is opened with this package's, never with what it carries."""
+    values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    return (
+        VoxformerForCTC if values["model_type"] == VoxformerConfig.model_type else AutoModelForCTC
+    )
 
 
 def _hearing(model: Any, extractor: Any) -> Hearing:
