@@ -18,6 +18,7 @@ T = TypeVar("T")
 PATIENCE_SECONDS = 300.0
 """How long an engine that went away in mid-run is waited for; the job may well go on meanwhile."""
 ANSWER_SECONDS = 60.0
+_TOO_FEW_GPUS = "unknown device"  # nvidia-container-cli: device error: 1: unknown device
 _NO_GPU_RUNTIME = ("could not select device driver", "nvidia-container", "libnvidia")
 
 
@@ -167,6 +168,11 @@ def connect(timeout_seconds: float = ANSWER_SECONDS) -> DockerClient:
 def _refused(arguments: dict[str, Any], error: Exception) -> VoxmillError:
     text = str(getattr(error, "explanation", None) or error)
     name = arguments["name"]
+    if _TOO_FEW_GPUS in text:
+        return EngineMissing(
+            f"Container {name} asks for more GPUs than this machine has: {text}. Lower "
+            f"resources.gpus in the recipe, or run it on another machine."
+        )
     if any(word in text for word in _NO_GPU_RUNTIME):
         return EngineMissing(
             f"Container {name} asks for a GPU, and this Docker engine cannot give one: {text}. "

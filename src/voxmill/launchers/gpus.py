@@ -26,5 +26,5 @@ def require_gpus(stage_run: StageRun, devices: Path = Path("/dev")) -> None:
         raise EngineMissing(
             f"Stage {stage_run.stage} of {stage_run.recipe} asks for {wanted} GPU(s); this machine "
             f"shows {found}. Install the NVIDIA driver, run it on another machine, or set "
-            "resources.gpus to 0 in the recipe."
+            f"resources.gpus to {found} in the recipe."
         )

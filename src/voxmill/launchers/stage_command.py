@@ -25,4 +25,12 @@ def stage_command(stage_run: StageRun, python: str = sys.executable) -> list[str
         *("--out", str(stage_run.out)),
         *("--work", str(stage_run.work)),
         *("--attempt", str(stage_run.attempt)),
+        *_option(stage_run, "gpus"),
+        *_option(stage_run, "processes"),
     ]
+
+
+def _option(stage_run: StageRun, name: str) -> tuple[str, ...]:
+    """What the stage is to know of its machine, where anything is asked for."""
+    wanted = int(str(stage_run.resources.get(name) or 0))
+    return (f"--{name}", str(wanted)) if wanted else ()

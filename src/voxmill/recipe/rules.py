@@ -16,6 +16,7 @@ def conflicts_between_sections(recipe: Recipe) -> Iterator[Conflict]:
     """Every contradiction between sections that are valid one by one."""
     yield from _frame_length(recipe)
     yield from _train_only_parts(recipe)
+    yield from _shared_window(recipe)
     yield from _pretrained_weights(recipe)
 
 
@@ -48,3 +49,13 @@ def _pretrained_weights(recipe: Recipe) -> Iterator[Conflict]:
     if kind == "pretrained" and recipe.base.model is None:
         allowed = "a hub id with its revision, or a folder: the encoder's weights come from there"
         yield Conflict("base.model", "nothing", allowed, others=("model.encoder.kind",))
+
+
+def _shared_window(recipe: Recipe) -> Iterator[Conflict]:
+    """Processes share the micro-batches of a window, so there must be one for each."""
+    resources, found = recipe.resources, recipe.train.accumulation
+    field = "resources.gpus" if resources.processes is None else "resources.processes"
+    wanted = resources.processes or resources.gpus or 1
+    if wanted > found:
+        allowed = f"at least {wanted}, for {field} makes {wanted} processes share them"
+        yield Conflict("train.accumulation", str(found), allowed, others=(field,))

@@ -160,6 +160,9 @@ class ResourcesConfig(Section):
     """Image that stages run in, where the launcher is `docker`."""
     gpus: int | None = Field(default=None, ge=0)
     """GPUs for each stage. None: as dvc.yaml says for the stage."""
+    processes: int | None = Field(default=None, ge=1)
+    """Processes that train together, each with a GPU of its own, or all on the CPU where there is
+    none. None: one for each GPU."""
     cpus: float | None = Field(default=None, gt=0)
     """Limit of a container, in cores."""
     memory_gb: float | None = Field(default=None, gt=0)
@@ -168,3 +171,9 @@ class ResourcesConfig(Section):
     """Shared memory of a container, in GiB; data loaders hand tensors on through it."""
     timeout_hours: float | None = Field(default=None, gt=0)
     """A stage that takes longer is stopped. None: as dvc.yaml says for the stage."""
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """No two processes on one GPU."""
+        if self.gpus and self.processes and self.processes > self.gpus:
+            allowed = f"at most gpus ({self.gpus}): each process needs one of its own"
+            yield Conflict("processes", str(self.processes), allowed, others=("gpus",))
