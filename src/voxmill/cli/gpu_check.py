@@ -13,7 +13,10 @@ def register(app: typer.Typer) -> None:
 
 
 def gpu_check(
-    *, gpus: Annotated[int, typer.Option(min=1, help="How many are needed.")] = 1
+    *,
+    gpus: Annotated[
+        int | None, typer.Option(min=1, help="How many are needed; by default all that are here.")
+    ] = None,
 ) -> None:
     """Asks the driver (NVML) and lets each GPU multiply two matrices; takes a few seconds.
 

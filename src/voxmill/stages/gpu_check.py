@@ -49,17 +49,18 @@ class Gpus(Protocol):
         """Asks NVML, and lets each GPU multiply two matrices; raises nothing."""
 
 
-def require_gpus(wanted: int, gpus: Gpus) -> GpusFound:
+def require_gpus(wanted: int | None, gpus: Gpus) -> GpusFound:
     """Looks at the GPUs and tells what there is.
 
     Args:
-        wanted: How many are needed.
+        wanted: How many are needed; None: all that there are, and at least one.
         gpus: Where they are looked for.
 
     Raises:
         EngineMissing: There are fewer, or one of them does not work; names every reason.
     """
     found = gpus.look()
+    wanted = wanted or max(1, len(found.gpus))
     reasons = list(_reasons(found, wanted))
     if reasons:
         lines = "".join(f"\n  {reason}" for reason in reasons)

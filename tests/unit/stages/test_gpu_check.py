@@ -68,8 +68,13 @@ def test_all_reasons_are_named_at_once():
 
 
 def test_a_gpu_that_is_not_needed_may_be_busy():
-    """Only as many as are asked for are looked at."""
-    require_gpus(1, Fake(second(free_bytes=0)))
+    """Only as many as are asked for are looked at; where nobody says how many, all are."""
+    busy = Fake(second(free_bytes=0))
+    require_gpus(1, busy)
+    with pytest.raises(EngineMissing, match="GPU 1"):
+        require_gpus(None, busy)
+    with pytest.raises(EngineMissing, match=r"found 0 GPU\(s\), needed 1"):
+        require_gpus(None, Fake(GpusFound(driver="570.86")))
 
 
 def test_a_driver_that_hangs_is_given_up_on():
