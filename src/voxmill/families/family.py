@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -29,6 +29,8 @@ class TrainingKit:
     """Validation batches; epoch 0 is the whole validation set, unaugmented."""
     notes: Mapping[str, float]
     """Counts for the report: parameters, skipped utterances, padding share."""
+    accounts: Mapping[str, Any] = field(default_factory=dict)
+    """JSON values that train writes beside its checkpoints, by file name without `.json`."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ import torch
 from pydantic import JsonValue
 from rich.console import Console
 
-from voxmill.corpus.manifest import read_lines
+from voxmill.corpus.manifest import read_lines, write_json
 from voxmill.corpus.utterance import PreparedUtterance
 from voxmill.errors import TrainingFailed
 from voxmill.families.catalogue import load_family
@@ -86,6 +86,8 @@ class TrainStage:
         if store is None:
             return StageOutcome()  # the first process writes
         _record_end(context, result, kit.notes, memory)
+        for name, account in kit.accounts.items():
+            write_json(context.out / f"{name}.json", account)
         sizes = _export(store, result, recipe.train.watch, context.out)
         _write_curves(context, result)
         return StageOutcome(

@@ -15,6 +15,7 @@ from voxmill.families.ctc.data import Speech, TrainingBatches, ValidationBatches
 from voxmill.families.ctc.hearing import Hearing
 from voxmill.families.ctc.network import build
 from voxmill.families.ctc.objective import CtcObjective
+from voxmill.families.ctc.starting import start_from
 from voxmill.families.family import TrainingKit
 from voxmill.text.tokenizer import TextTokenizer
 from voxmill.training.config import TrainConfig
@@ -55,6 +56,7 @@ def training_kit(
         base=prepared / "base",
         gradient_checkpointing=train.gradient_checkpointing,
     )
+    started = start_from(network.module, prepared / "init")
     separator = _separator(model, tokenizer)
     batches = TrainingBatches(
         _speech(prepared, chosen.utterances, network.hearing, separator), train
@@ -85,6 +87,7 @@ def training_kit(
             "padding_share": figures.padding_share,
             "largest_to_mean_batch": figures.largest_to_mean,
         },
+        accounts={} if started is None else {"init": started.as_json()},
     )
 
 

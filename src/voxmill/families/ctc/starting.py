@@ -1,0 +1,72 @@
+"""Starting from a checkpoint: the weights of a release, a run or another program's file."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from voxmill.errors import DataError
+from voxmill.families.ctc.modeling_voxformer import VoxformerForCTC
+from voxmill.families.foreign_checkpoint import MatchReport, apply, match, read_foreign
+
+logger = logging.getLogger(__name__)
+
+CHECKPOINT_FOLDER = "checkpoint"
+FOREIGN_STEM = "foreign"
+
+_VOXFORMER_NAMES = {
+    "wavlm.": "encoder.",
+    "wav2vec2.": "encoder.",
+    "hubert.": "encoder.",
+    "whisper.": "encoder.",
+    "model.encoder.": "encoder.",
+    "ctc_head.": "head.",
+    "lm_head.": "head.",
+}
+"""How transformers' own classes for CTC, and common trainers, name what is ours."""
+
+
+def start_from(network: Any, init: Path) -> MatchReport | None:
+    """Copies into a fresh network whatever fits of the checkpoint that prepare carried on.
+
+    The optimizer starts fresh: what is taken over are weights, not a training.
+
+    Args:
+        network: Fresh, or with a pretrained encoder in it.
+        init: Prepare's folder `init`; where there is none, nothing happens.
+
+    Returns:
+        What matched and what did not.
+
+    Raises:
+        DataError: The checkpoint cannot be read safely, or nothing in it fits.
+    """
+    if not init.is_dir():
+        return None
+    tensors = _tensors(init)
+    state = dict(network.state_dict())
+    renames = _VOXFORMER_NAMES if isinstance(network, VoxformerForCTC) else {}
+    report = match(state, tensors, renames)
+    apply(state, tensors, report)
+    logger.info("Starting from a checkpoint, with a fresh optimizer:\n%s", report.table())
+    return report
+
+
+def _tensors(init: Path) -> dict[str, Tensor]:
+    from voxmill.training.checkpoint import load_checkpoint
+
+    if (init / CHECKPOINT_FOLDER).is_dir():
+        state: dict[str, Tensor] = load_checkpoint(init / CHECKPOINT_FOLDER).state["learner"][
+            "model"
+        ]
+        return state
+    for file in sorted(init.glob(f"{FOREIGN_STEM}.*")):
+        return read_foreign(file)
+    raise DataError(
+        f"{init}: expected {CHECKPOINT_FOLDER}/ or {FOREIGN_STEM}.pt or .safetensors, found "
+        f"{', '.join(sorted(one.name for one in init.iterdir())) or 'nothing'}. Run ingest and "
+        "prepare again."
+    )
