@@ -74,13 +74,13 @@ class Collapse:
         if self._had_spoken(wer):
             state.since_step = state.since_step if state.count else step
             state.count += 1
-            patient = True
+            certain = True
         else:
             self._count_standstill(step, figures.get("loss"))
             least = min(LEAST_GRACE_STEPS, self._phases.grace_steps)
-            patient = step - state.since_step >= least
+            certain = self._phases.ripe(step) and step - state.since_step >= least
         state.lowest_wer = _lower(state.lowest_wer, wer)
-        state.certain = state.count if patient else 0
+        state.certain = state.count if certain else 0
         limit = self._config.evaluations
         return None if limit is None or state.certain < limit else self._stop(evaluation, signs)
 
@@ -91,7 +91,7 @@ class Collapse:
         return lowest < min(self._config.wer, _HAD_SPOKEN * wer)
 
     def _count_standstill(self, step: int, loss: float | None) -> None:
-        """Counts from the evaluation on after which the loss fell no more, and only once ripe."""
+        """Counts from the evaluation on after which the loss fell no more."""
         state = self.state
         falls = (
             loss is not None
@@ -100,7 +100,7 @@ class Collapse:
         )
         if falls or not state.since_step:
             state.anchor_loss, state.since_step, state.count = loss, step, 0
-        elif self._phases.ripe(step):
+        else:
             state.count += 1
 
     def _stop(self, evaluation: Evaluation, signs: tuple[str, ...]) -> Stop:

@@ -103,6 +103,50 @@ def test_learned_means_better_than_before_the_first_step_and_than_silence(
     assert outcome.verdict == ("passed" if learned else "failed")
 
 
+def test_each_milestone_is_a_named_check(tmp_path):
+    """A missed one fails the gate and can be waived by name; one beyond the plan is not asked."""
+    limits = [{"after_epochs": n, "wer": wer} for n, wer in ((1, 0.85), (2, 0.6), (7, 0.1))]
+    config = TrainConfig.model_validate(
+        {**CONFIG.model_dump(), "watch": "wer", "milestones": limits}
+    )
+    _, outcome = run(tmp_path, config, objective=Scripted([0.9, 0.8, 0.7, 0.6]))
+    found = {check.name: check for check in outcome.checks if "milestone" in check.name}
+    assert {name: check.passed for name, check in found.items()} == {
+        "train.milestone[1]": True,
+        "train.milestone[2]": False,
+    }
+    missed = found["train.milestone[2]"]
+    assert (missed.value, missed.limit) == ("wer 0.7000", "wer below 0.6 after epoch 2")
+    assert outcome.verdict == "failed"
+
+
+def test_a_milestone_beyond_an_early_end_says_that_the_training_ended(tmp_path):
+    """Its value is the best so far."""
+    milestone = {"after_epochs": 3, "wer": 0.1}
+    config = TrainConfig.model_validate(
+        {**CONFIG.model_dump(), "watch": "wer", "patience": 1, "milestones": [milestone]}
+    )
+    _, outcome = run(tmp_path, config, objective=Scripted([0.9, 0.5, 0.6]))
+    [check] = [check for check in outcome.checks if "milestone" in check.name]
+    assert check.value == "wer 0.5000 (lowest; training ended after epoch 2.00, patience)"
+    assert not check.passed
+
+
+def test_rules_and_log_lines_change_no_identity_but_further_evaluations_do(tmp_path):
+    """A rule that is switched off lets the same training go on; a milestone's limit does, too."""
+    prepared = toy_prepared(tmp_path)
+
+    def identity(**more):
+        config = TrainConfig.model_validate({**CONFIG.model_dump(), **more})
+        return training_identity(toy_recipe(config), 1, prepared)
+
+    plain = identity()
+    assert identity(watchdog={"grace_steps": 7}, log_every_steps=3) == plain
+    measured = identity(milestones=[{"after_epochs": 2, "wer": 0.5}])
+    assert measured != plain
+    assert identity(milestones=[{"after_epochs": 2, "wer": 0.1, "stop": True}]) == measured
+
+
 def test_a_watched_value_that_never_is_a_number_fails_the_training(tmp_path):
     """There is no best checkpoint to hand on."""
     config = CONFIG.model_copy(update={"watch": "wer"})

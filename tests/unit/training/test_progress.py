@@ -42,6 +42,17 @@ def test_plain_lines_come_every_so_many_seconds_and_not_at_each_step(caplog):
     assert lines[0] == "step 0/100 epoch 1.50 loss 0.2500 lr 0.001 321 s/s eta 1:02:03"
 
 
+def test_plain_lines_come_every_so_many_steps_where_the_recipe_says_so(caplog):
+    """`train.log_every_steps: 50`, however fast the steps are."""
+    caplog.set_level(logging.INFO)
+    console = Console(file=io.StringIO(), force_terminal=False)
+    progress = progress_for(console, lambda: 0.0, every_steps=50)
+    for step in range(1, 121):
+        progress.step(report(step))
+    lines = [record.getMessage() for record in caplog.records]
+    assert [line.split()[1] for line in lines] == ["50/100", "100/100"]
+
+
 def test_a_terminal_shows_loss_error_rate_pace_and_time_to_go():
     """The error rate is that of the last evaluation."""
     stream = io.StringIO()
