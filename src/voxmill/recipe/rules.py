@@ -8,28 +8,34 @@ from voxmill.corpus.sources.config import MixtureSource
 from voxmill.recipe.recipe import Recipe
 from voxmill.section import Conflict
 
-HOP_SECONDS = 0.01
-"""Step of the log-mel front end that every family shares."""
-
-
 def conflicts_between_sections(recipe: Recipe) -> Iterator[Conflict]:
     """Every contradiction between sections that are valid one by one."""
     yield from _frame_length(recipe)
+    yield from _frequency_masks(recipe)
     yield from _train_only_parts(recipe)
     yield from _shared_window(recipe)
     yield from _pretrained_weights(recipe)
 
 
 def _frame_length(recipe: Recipe) -> Iterator[Conflict]:
-    subsampling = getattr(getattr(recipe.model, "encoder", None), "subsampling", None)
-    if subsampling is None:
-        return
-    wanted = round(HOP_SECONDS * subsampling, 6)
+    wanted = getattr(getattr(recipe.model, "encoder", None), "frame_seconds", None)
     found = recipe.audit.frame_seconds
-    if abs(found - wanted) > 1e-9:
-        other = "model.encoder.subsampling"
-        allowed = f"{wanted} ({HOP_SECONDS} s hop x {other} {subsampling})"
-        yield Conflict("audit.frame_seconds", str(found), allowed, others=(other,))
+    if wanted is not None and abs(found - wanted) > 1e-9:
+        allowed = f"{wanted} (what model.encoder makes of the recording)"
+        yield Conflict("audit.frame_seconds", str(found), allowed, others=("model.encoder",))
+
+
+def _frequency_masks(recipe: Recipe) -> Iterator[Conflict]:
+    waveform = getattr(getattr(recipe.model, "encoder", None), "hears_waveform", False)
+    augment = recipe.train.augment
+    for name, value in (
+        ("frequency_masks", augment.frequency_masks),
+        ("vocal_tract", augment.vocal_tract),
+    ):
+        if waveform and value:
+            allowed = "0: this encoder hears the waveform, which has no mel bands"
+            others = ("model.encoder.architecture",)
+            yield Conflict(f"train.augment.{name}", str(value), allowed, others=others)
 
 
 def _train_only_parts(recipe: Recipe) -> Iterator[Conflict]:
@@ -48,7 +54,7 @@ def _pretrained_weights(recipe: Recipe) -> Iterator[Conflict]:
     kind = getattr(getattr(recipe.model, "encoder", None), "kind", None)
     if kind == "pretrained" and recipe.base.model is None:
         allowed = "a hub id with its revision, or a folder: the encoder's weights come from there"
-        yield Conflict("base.model", "nothing", allowed, others=("model.encoder.kind",))
+        yield Conflict("base.model", "nothing", allowed, others=("model.encoder",))
 
 
 def _shared_window(recipe: Recipe) -> Iterator[Conflict]:

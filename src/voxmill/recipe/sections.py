@@ -92,8 +92,9 @@ class EvaluateGoals(Section):
 class EvaluateConfig(Section):
     """Measure the packaged artefacts on the test sets."""
 
-    decoder: Literal["greedy", "beam"] = "greedy"
-    """`greedy` takes the likeliest token of each frame; `beam` follows several texts."""
+    decoder: Literal["greedy", "beam", "attention"] = "greedy"
+    """`greedy` takes the likeliest token of each frame; `beam` follows several texts; `attention`
+    lets the model's own attention decoder write (`model.ctc_weight` below 1, artefact hf)."""
     beam_width: int = Field(default=8, ge=1)
     """Texts that the decoder `beam` follows at once."""
     artefacts: list[ArtefactName] = Field(default=["hf", "onnx-fp32", "onnx-int8"], min_length=1)
@@ -113,6 +114,9 @@ class EvaluateConfig(Section):
         if self.main_artefact not in self.artefacts:
             allowed = f"one of artefacts ({measured})"
             yield Conflict("main_artefact", self.main_artefact, allowed, others=("artefacts",))
+        if self.decoder == "attention" and set(self.artefacts) != {"hf"}:
+            allowed = "[hf] with decoder attention: ONNX files hold the CTC branch alone"
+            yield Conflict("artefacts", f"[{measured}]", allowed, others=("decoder",))
         difference = self.gates.int8_wer_difference
         if difference is not None and not {"onnx-fp32", "onnx-int8"} <= set(self.artefacts):
             allowed = f"only with onnx-fp32 and onnx-int8 among artefacts ({measured})"

@@ -36,6 +36,11 @@ class ConformerEncoder(Section):
         """Heads share d_model evenly, its position code has sine and cosine, kernels are odd."""
         yield from _layer_conflicts(self)
 
+    @property
+    def frame_seconds(self) -> float:
+        """Length of an output frame: mel frames of 10 ms, shortened."""
+        return round(0.01 * self.subsampling, 6)
+
 
 class PretrainedEncoder(Section):
     """Conformer blocks on an encoder with weights of its own, which ingest mirrors (`base`)."""
@@ -67,6 +72,16 @@ class PretrainedEncoder(Section):
     def conflicts(self) -> Iterator[Conflict]:
         """Heads share d_model evenly, its position code has sine and cosine, kernels are odd."""
         yield from _layer_conflicts(self)
+
+    @property
+    def frame_seconds(self) -> float:
+        """Length of an output frame, with every architecture."""
+        return 0.02
+
+    @property
+    def hears_waveform(self) -> bool:
+        """Whether samples go in, and not mel bands."""
+        return self.architecture != "whisper"
 
 
 class AttentionDecoder(Section):
