@@ -8,6 +8,7 @@ from voxmill.corpus.sources.config import MixtureSource
 from voxmill.recipe.recipe import Recipe
 from voxmill.section import Conflict
 
+
 def conflicts_between_sections(recipe: Recipe) -> Iterator[Conflict]:
     """Every contradiction between sections that are valid one by one."""
     yield from _frame_length(recipe)
@@ -18,11 +19,14 @@ def conflicts_between_sections(recipe: Recipe) -> Iterator[Conflict]:
 
 
 def _frame_length(recipe: Recipe) -> Iterator[Conflict]:
-    wanted = getattr(getattr(recipe.model, "encoder", None), "frame_seconds", None)
+    encoder = getattr(recipe.model, "encoder", None)
+    wanted = getattr(encoder, "frame_seconds", None)
     found = recipe.audit.frame_seconds
     if wanted is not None and abs(found - wanted) > 1e-9:
         allowed = f"{wanted} (what model.encoder makes of the recording)"
-        yield Conflict("audit.frame_seconds", str(found), allowed, others=("model.encoder",))
+        decides = "subsampling" if hasattr(encoder, "subsampling") else "architecture"
+        others = (f"model.encoder.{decides}",)
+        yield Conflict("audit.frame_seconds", str(found), allowed, others=others)
 
 
 def _frequency_masks(recipe: Recipe) -> Iterator[Conflict]:
