@@ -87,6 +87,7 @@ def run_together(
     )
     threads = str(max(1, len(os.sched_getaffinity(0)) // processes))
     os.environ.setdefault("OMP_NUM_THREADS", threads)
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # it warns of the host's missing name
     logger.info("%s of %s: %d processes", order.stage, order.recipe.name, processes)
     with stop_flag() as asked, _passed_on(asked, stop.set):
         message = _launched(member, processes, asked)
