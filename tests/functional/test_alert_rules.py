@@ -19,6 +19,7 @@ RULES = sorted((CONFIGURATION / "prometheus" / "rules").glob("*.yml"))
 CASES = sorted((CONFIGURATION / "prometheus" / "tests").glob("*.test.yml"))
 RUNBOOK = (CONFIGURATION / "runbook.md").read_text()
 WORDLESS = {
+    "TrainingGaveUp",
     "RunFailed",
     "RunAbandoned",
     "ExporterDown",

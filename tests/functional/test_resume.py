@@ -70,6 +70,7 @@ def assert_as_if_undisturbed(out: Path, straight: Path) -> None:
         for state in (found.state, expected.state):
             del state["position"]["seconds"]
         assert found.state["position"] == expected.state["position"]
+        assert found.state["watchdog"] == expected.state["watchdog"]
     assert (out / "curves.jsonl").read_bytes() == (straight / "curves.jsonl").read_bytes()
 
 

@@ -166,6 +166,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         ("TrainingExploded", {"recipe": "exploded"}),
         ("TrainingStarved", {"recipe": "starved"}),
         ("RunFailed", {"recipe": "failed"}),
+        ("TrainingGaveUp", {"recipe": "gave-up", "reason": "stuck"}),
         ("StageOverdue", {"recipe": "late", "stage": "ingest"}),
         ("BackupStale", {"recipe": "unbacked"}),
         ("BackupUnverified", {"recipe": "unverified"}),

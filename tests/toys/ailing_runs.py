@@ -32,6 +32,8 @@ HEALTHY: Values = {
     "train_previous_watched_value": 0.20,
     "train_watched_floor_value": 0.05,
     "train_best_value": 0.19,
+    "train_collapsed_evaluations": 0.0,
+    "train_regressed_evaluations": 0.0,
     "train_skipped_updates_total": 0.0,
 }
 HEALTHY_EVALUATION: Values = {
@@ -83,10 +85,17 @@ class AilingProject:
             "exploded": self._training("exploded", later={"train_loss": 8.0}),
             "collapsed": self._training(
                 "collapsed",
-                training={"train_watched_value": 1.0, "train_previous_watched_value": 1.0},
+                training={
+                    "train_watched_value": 1.0,
+                    "train_previous_watched_value": 1.0,
+                    "train_collapsed_evaluations": 2.0,
+                },
                 evaluation={"blank_ratio": 0.999, "wer_ratio": 1.0},
             ),
-            "regressed": self._training("regressed", training={"train_watched_value": 0.25}),
+            "regressed": self._training(
+                "regressed",
+                training={"train_watched_value": 0.25, "train_regressed_evaluations": 1.0},
+            ),
             "starved": self._training("starved", training={"train_data_wait_ratio": 0.6}),
             "unsaved": self._training(
                 "unsaved", training={"train_checkpoint_steps": 10.0}, saves=False
@@ -119,6 +128,10 @@ class AilingProject:
         MonitoredRun.open(self.toy, "one", recipe="silent").begin("train", seconds_ago=300)
         failed = MonitoredRun.open(self.toy, "one", recipe="failed")
         failed.end("ingest", "failed", exit_code=65)
+        gave_up = MonitoredRun.open(self.toy, "one", recipe="gave-up")
+        gave_up.begin("train")
+        gave_up.journal(_named({"train_stopped": 1.0}), step=900, labels={"reason": "stuck"})
+        gave_up.end("train", "failed", exit_code=70)
         stopped = MonitoredRun.open(self.toy, "one", recipe="stopped")
         stopped.end("ingest", "stopped", exit_code=75)
         gate = MonitoredRun.open(self.toy, "one", recipe="gate")

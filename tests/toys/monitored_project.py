@@ -8,7 +8,7 @@ from pathlib import Path
 
 from toys.monitored_run import MonitoredRun, release
 from toys.toy_project import STAGES, ToyProject
-from voxmill.observability.labels import ARTEFACTS
+from voxmill.observability.labels import ARTEFACTS, DECODERS, GOAL_FIGURES
 from voxmill.observability.metric import Metric
 from voxmill.observability.metrics.foreign import (
     AIRFLOW_COUNTERS,
@@ -36,6 +36,9 @@ _VALUES = {
     "voxmill_train_previous_watched_value": 0.12,
     "voxmill_train_best_value": 0.11,
     "voxmill_train_watched_floor_value": 0.05,
+    "voxmill_train_collapsed_evaluations": 0.0,
+    "voxmill_train_regressed_evaluations": 0.0,
+    "voxmill_train_stopped": 1.0,
     "voxmill_train_resumed_step": 0.0,
 }
 
@@ -109,7 +112,10 @@ def _figures(stage: str) -> dict[str, object]:
 
 
 def _label_sets(labels: Iterable[str]) -> list[dict[str, str]]:
-    choices = {"split": ("validation", "test"), "artefact": ARTEFACTS, "stage": ("train",)}
+    choices = {
+        "split": ("validation", "test"), "artefact": ARTEFACTS, "stage": ("train",),
+        "decoder": DECODERS, "reason": ("stuck",), "figure": GOAL_FIGURES,
+    }  # fmt: skip
     sets: list[dict[str, str]] = [{}]
     for label in labels:
         sets = [{**one, label: value} for one in sets for value in choices[label]]

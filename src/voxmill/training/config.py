@@ -65,9 +65,9 @@ class RegressionConfig(Section):
     relative: float = Field(default=0.05, gt=0)
     """Worse is: by more than this share than at the evaluation before."""
     from_best: float = Field(default=1.0, gt=0)
-    """Also: by more than this share than the best so far (1: twice as high)."""
+    """Also: by more than this share than the best so far (1: twice as high), at twice as many."""
     floor: float = Field(default=0.1, ge=0)
-    """Watched values up to this one are no regression: small numbers wobble."""
+    """Watched values up to this one count as this one: small numbers wobble."""
 
 
 class StuckConfig(Section):

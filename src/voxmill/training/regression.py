@@ -1,8 +1,9 @@
 """Does the watched metric get worse instead of better?
 
 Two ways: it falls (each evaluation is worse than the one before) or it has fallen (it stays far
-above the best). One such evaluation is noise, of which small validation sets make a lot: spoken
-digits go from WER 0.08 to 0.15 and on to 0.05 in a healthy run.
+above the best; of these it takes twice as many, for nothing is lost by waiting). One such
+evaluation is noise, of which small validation sets make a lot: spoken digits go from WER 0.08 to
+0.15 and on to 0.05 in a healthy run. Values up to the floor are all taken for the floor.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from voxmill.training.stops import ERROR_RATES, Evaluation, Phases, Stop
 NOT_BEGUN = 0.95
 """An error rate from here on has not begun to fall: a network that starts to speak is at first
 worse than a silent one."""
+_FALLEN = 2
+"""Evaluations far above the best count half."""
 _TRAIL = 8
 """Values that a message shows."""
 
@@ -57,7 +60,9 @@ class Regression:
         state.previous = value
         state.trail = [*state.trail, value][-_TRAIL:]
         limit = self._config.evaluations
-        return None if limit is None or self.count < limit else self._stop(evaluation)
+        if limit is None or (state.falling < limit and state.fallen < _FALLEN * limit):
+            return None
+        return self._stop(evaluation, falling=state.falling >= limit)
 
     def _worse(self, evaluation: Evaluation, than: float | None, share: float) -> bool:
         value = evaluation.watched
@@ -67,21 +72,22 @@ class Regression:
             return True
         if evaluation.watch in ERROR_RATES and than >= NOT_BEGUN:
             return False
-        return value > self._config.floor and value > (1 + share) * than
+        return value > (1 + share) * max(than, self._config.floor)
 
-    def _stop(self, evaluation: Evaluation) -> Stop:
+    def _stop(self, evaluation: Evaluation, *, falling: bool) -> Stop:
         state, config = self.state, self._config
         trail = ", ".join(f"{value:.4f}" for value in state.trail)
+        count = state.falling if falling else state.fallen
         best = "none" if evaluation.best_value is None else f"{evaluation.best_value:.4f}"
         way = (
             f"more than {config.relative:.0%} worse than at the evaluation before"
-            if state.falling >= state.fallen
+            if falling
             else f"more than {config.from_best:.0%} worse than the best ({best})"
         )
         return Stop(
             reason="regression",
             evidence=(
-                f"the watched {evaluation.watch} was {way} at {self.count} evaluations in a row, "
+                f"the watched {evaluation.watch} was {way} at {count} evaluations in a row, "
                 f"past the warm-up and above the floor of {config.floor:g}; the last ones: {trail};"
                 f" best so far: {best}."
             ),
