@@ -29,6 +29,8 @@ class ToyHub:
     sent: Mapping[str, bytes] = field(default_factory=dict)
     """What is sent instead of what is listed, by file."""
     requests: list[str] = field(default_factory=list)
+    logins: list[str] = field(default_factory=list)
+    """What came as Authorization."""
     url: str = ""
 
     def downloads(self) -> list[str]:
@@ -50,6 +52,8 @@ def running(hub: ToyHub) -> Iterator[ToyHub]:
         def _answer(self, *, with_body: bool) -> None:
             path = urlsplit(self.path).path
             hub.requests.append(f"{self.command} {path}")
+            if "Authorization" in self.headers:
+                hub.logins.append(self.headers["Authorization"])
             status, headers, body = answer(hub, path)
             self.send_response(status)
             for name, value in {**headers, "Content-Length": str(len(body))}.items():

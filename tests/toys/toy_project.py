@@ -71,10 +71,8 @@ class ToyProject:
     def launcher(self) -> ProcessLauncher:
         return ProcessLauncher(toy_command(self.control), emit=lambda _: None)
 
-    def open(self, run_id: str | None = None, **options: object) -> Run:
-        return open_run(
-            self.project, "digits", RunOptions(run_id=run_id, **options), lister=list_toy
-        )
+    def open(self, run_id: str | None = None, recipe: str = "digits", **options: object) -> Run:
+        return open_run(self.project, recipe, RunOptions(run_id=run_id, **options), lister=list_toy)
 
     def run_all(self, run: Run, until: str = "evaluate") -> dict[str, str]:
         wanted = STAGES[: STAGES.index(until) + 1]
@@ -105,7 +103,8 @@ def toy_command(control: Path):
 def list_toy(order: ListingOrder) -> None:
     """Knows a few keys; lists the source with hashes."""
     sections = yaml.safe_load(order.recipe_file.read_text())
-    known = {"max_seconds", "epochs", "d_model", "kind", "path", "init_from"}
+    known = {"max_seconds", "epochs", "d_model", "kind", "path"}
+    known |= {"model", "init_from", "init_tokenizer"}
     unknown = [
         f"{section}.{key}"
         for section, keys in sections.items()

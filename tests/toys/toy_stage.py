@@ -75,7 +75,13 @@ def make(control: Path, stage: str, given: argparse.Namespace) -> None:
     (given.out / "sub").mkdir(exist_ok=True)
     (given.out / "data.bin").write_bytes(digest.digest() * 1000)
     (given.out / "sub" / "name.txt").write_text(f"{stage}\n")
+    if stage == "train":
+        (given.out / "best").mkdir()
+        (given.out / "best" / "state.pt").write_bytes(digest.digest() * 10)
+        (given.out / "best" / "manifest.json").write_text("{}\n")
     if stage == "prepare":
+        (given.out / "tokenizer").mkdir()
+        (given.out / "tokenizer" / "tokenizer.json").write_text(digest.hexdigest())
         memory = given.out / "memory"
         memory.mkdir(exist_ok=True)
         lines = [json.dumps({"id": f"u{n}", "split": "train"}) for n in range(3)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 from types import FrameType
@@ -30,8 +31,11 @@ def launch(
     from voxmill.launchers.catalogue import launcher_name, load_launcher
     from voxmill.launchers.outcome import failure
     from voxmill.launchers.stage_launch import launch_stage, plan_stage
+    from voxmill.runs.project import Project
+    from voxmill.runs.starting_point import bring_starting_point
 
     checkout = Path.cwd()
+    bring_starting_point(checkout, recipe, stage, lambda: Project.find(checkout, os.environ))
     stage_run = plan_stage(checkout, recipe, stage)
     engine = load_launcher(launcher_name(launcher, stage_run.resources))
     _pass_stops_on(checkout, recipe, stage, engine)

@@ -16,6 +16,7 @@ from voxmill.errors import DataError, UsageError
 from voxmill.launchers.jobs import JobFiles
 from voxmill.launchers.launcher import Launcher, StageResult, StageRun
 from voxmill.observability.log_context import log_context
+from voxmill.pipeline.base_inputs import BASE, INIT, base_inputs
 from voxmill.pipeline.gates import read_waivers, refuse_behind
 from voxmill.pipeline.recipe_file import read_recipe_file, source_folders
 from voxmill.pipeline.remembered import remember
@@ -25,7 +26,7 @@ from voxmill.pipeline.snapshot import SNAPSHOT_FILE, Snapshot, StageSnapshot
 
 logger = logging.getLogger(__name__)
 SECONDS_PER_HOUR = 3600.0
-NO_STAGES = frozenset({"memory", "source"})
+NO_STAGES = frozenset({"memory", "source", BASE, INIT})
 """Inputs that no stage made, so that no report lies in them."""
 
 
@@ -143,7 +144,9 @@ def _inputs(checkout: Path, stage_run: StageRun, node: StageSnapshot) -> dict[st
                 f"there. {remedy}."
             )
     if node.meta.get("source_mount"):
-        inputs |= source_folders(read_recipe_file(stage_run.recipe_file), checkout)
+        sections = read_recipe_file(stage_run.recipe_file)
+        inputs |= source_folders(sections, checkout)
+        inputs |= base_inputs(sections, checkout, stage_run.work)
     return inputs
 
 

@@ -37,8 +37,10 @@ from voxmill.runs.catching_up import catch_up
 from voxmill.runs.disk import disk_full, is_disk_full, is_nearly_full
 from voxmill.runs.git import Git, remove_stale_locks
 from voxmill.runs.lease import Lease, leased
+from voxmill.runs.project import Project
 from voxmill.runs.publishing import commit_stage, is_published, publish
 from voxmill.runs.run import Run
+from voxmill.runs.starting_point import bring_starting_point
 from voxmill.runs.state import (
     DONE,
     Pending,
@@ -192,6 +194,7 @@ def _launch_again(run: Run, before: Pending, launcher: Launcher, lease: Lease) -
     write_pending(run.folder, note)
     mark(run.folder, stage, outcome="started", attempt=attempt, exit_code=None, time=_now())
     try:
+        bring_starting_point(run.folder, run.recipe, stage, lambda: Project.of_clone(run.folder))
         result = stage_launch.launch_stage(run.folder, run.recipe, stage, launcher, attempt)
     except VoxmillError as error:
         _note_failure(run, stage, error.exit_code)

@@ -16,6 +16,7 @@ from pathlib import Path
 import voxmill
 from voxmill.errors import UsageError
 from voxmill.runs import dirt, memory
+from voxmill.runs.clone_settings import write_clone_settings
 from voxmill.runs.disk import disk_full, is_disk_full
 from voxmill.runs.git import Git, commit_all
 from voxmill.runs.lister import Lister, list_source
@@ -25,6 +26,7 @@ from voxmill.runs.project import Project
 from voxmill.runs.remote_access import RemoteAccess, write_committed, write_local
 from voxmill.runs.remote_reach import reach
 from voxmill.runs.run import RUN_FILE, Run, RunRecord, check_id, slug
+from voxmill.runs.starting_point import check_starting_point
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +62,7 @@ def open_run(
     Raises:
         UsageError: The recipe, an override or the state of the checkout is wrong, or the run is
             there already with other overrides.
+        DataError: The source, or a base model's folder or file, is not there.
         OriginUnreachable: The origin does not answer.
         RemoteRefused: The DVC remote's host key, login or bucket is wrong.
         StorageFailed: The DVC remote does not answer.
@@ -96,13 +99,14 @@ def _make(project: Project, run: Run, options: RunOptions, lister: Lister) -> No
             if dirty.code and not options.allow_dirty:
                 raise UsageError(dirt.refusal(dirty.code))
             _clone(project, run, site)
-            _set_up(project, site)
+            write_clone_settings(project, site)
             draft = Run(run.recipe, run.id, site)
             _fill(project, draft, options, dirty)
             write_listing(project, draft.recipe_file, draft.memory / memory.LISTING, lister)
+            check_starting_point(project, draft.recipe_file)
             _commit(draft)
         else:
-            _set_up(project, site)
+            write_clone_settings(project, site)
         write_local(site, project.access)
         site.rename(run.folder)
     push_branch(run)
@@ -174,29 +178,6 @@ def _write_remote(project: Project, folder: Path) -> None:
     if not (folder / ".dvc" / ".gitignore").exists():
         (folder / ".dvc" / ".gitignore").write_text("/config.local\n/tmp\n/cache\n")
     write_committed(folder, project.remote, project.access)
-
-
-def _set_up(project: Project, folder: Path) -> None:
-    """What belongs to this machine and is never committed."""
-    from dvc.config import Config
-
-    settings = project.settings() | _identity(project)
-    for key, value in settings.items():
-        Git(folder).run("config", key, value)
-    (folder / ".dvc" / "config.local").unlink(missing_ok=True)
-    with Config(str(folder / ".dvc")).edit("local") as config:
-        config["cache"] = {"dir": str(project.cache / "dvc"), "type": "reflink,hardlink,copy"}
-        config["core"] = {"analytics": "false", "site_cache_dir": str(project.cache / "dvc-site")}
-    (project.cache / "dvc").mkdir(parents=True, exist_ok=True)
-    if "://" not in project.remote:
-        Path(project.remote).mkdir(parents=True, exist_ok=True)
-
-
-def _identity(project: Project) -> dict[str, str]:
-    """A name that is set for the project alone would not reach its clones."""
-    git = Git(project.root)
-    keys = [key for key in ("user.name", "user.email") if git.succeeds("config", "--local", key)]
-    return {key: git.run("config", "--local", key) for key in keys}
 
 
 @contextmanager

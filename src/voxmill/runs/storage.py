@@ -105,6 +105,15 @@ class Storage:
         with self._locked():
             self._pull_missing([self._node(stage)])
 
+    def pull_paths(self, paths: Sequence[str]) -> None:
+        """Brings back single files and folders of outputs, and nothing else of those.
+
+        Raises:
+            StorageFailed: One is in neither cache nor remote.
+        """
+        with self._locked(), _causes_heard():
+            self._repo.pull(targets=list(paths))
+
     def remove_output(self, stage: str) -> None:
         """Removes the stage's output from the checkout; the cache keeps what was committed."""
         with self._locked():
