@@ -1,6 +1,6 @@
 """The section `base`: pretrained weights, and a checkpoint to start from.
 
-It is a parameter of ingest alone, see docs/decisions/0009-the-base-model-is-a-section.md.
+It is a parameter of ingest alone, see docs/decisions/0010-the-base-model-is-a-section.md.
 """
 
 from __future__ import annotations
