@@ -93,6 +93,11 @@ def _take_part(member: MemberOrder, rank: int) -> None:
                     _follow(member, asked)
         except PeersLostError as error:
             time.sleep(_NOTICE_SECONDS)
+            if member.stop.is_set():  # they left before this one had begun to train
+                raise CheckpointedAndLeft(
+                    "Asked to stop before all processes had begun. Start again: it goes on from "
+                    "the newest checkpoint."
+                ) from error
             raise VoxmillError(str(error)) from error
 
 

@@ -80,3 +80,10 @@ def test_a_gpu_that_is_not_needed_may_be_busy():
 def test_a_driver_that_hangs_is_given_up_on():
     """It is asked in a process of its own."""
     assert "the driver hangs" in NvidiaGpus(timeout_seconds=0.01).look().driver_trouble
+
+
+def test_any_machine_answers():
+    """With the driver's version or with what is wrong with it; nothing is raised."""
+    found = NvidiaGpus().look()
+    assert bool(found.driver) != bool(found.driver_trouble)
+    assert found.cuda_trouble or found.gpus
