@@ -49,7 +49,7 @@ def frame() -> Frame:
             Band("", _at_a_glance()),
             Band("Splits", _splits()),
             Band("What was left out", _rejects()),
-            Band("Gates", (Tile(_gates(), 24, 9),)),
+            Band("Gates", (Tile(_gates(), 16, 9), Tile(_goals(), 8, 9))),
             Band("From run to run", _history()),
         ),
     )
@@ -190,6 +190,22 @@ def _gates() -> table.Panel:
         columns,
         Look(unit="short", links=[places.report()]),
         sorted_by="#",
+    )
+
+
+def _goals() -> table.Panel:
+    column = Column(
+        title="Goal",
+        expression=f"max by (split, figure) (voxmill_goal_reached{{{RUN}}})",
+        unit="short",
+        mappings=[words({0: ("not yet", CARE), 1: ("reached", GOOD)})],
+        coloured=True,
+    )
+    return listing(
+        "Goals",
+        "What the recipe hopes for of each test set, as packaged. Nothing waits for a goal.",
+        (column,),
+        Look(unit="short", links=[places.report()], empty="no goals"),
     )
 
 

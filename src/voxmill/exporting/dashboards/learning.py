@@ -30,6 +30,8 @@ def main_tiles() -> tuple[Tile, ...]:
                 Query(f"voxmill_train_ctc_loss{{{RUN}}}", "{{run}}: CTC part"),
                 Query(f"voxmill_train_attention_loss{{{RUN}}}", "{{run}}: attention part"),
                 Query(f"voxmill_loss{{{RUN}}}", "{{split}}"),
+                Query(f"voxmill_ctc_loss{{{RUN}}}", "{{split}}: CTC part"),
+                Query(f"voxmill_attention_loss{{{RUN}}}", "{{split}}: attention part"),
             ],
             Look(unit="short"),
             logarithmic=True,
@@ -72,6 +74,13 @@ def detail_tiles() -> tuple[Tile, ...]:
             Look(unit="suffix: nats", low=0, decimals=2),
         ),
         lines(
+            "Frames undecided",
+            "Frame entropy as a share of that of pure guessing, by split. Near 100 % after warm-up: "
+            "collapse.",
+            [Query(f"voxmill_frame_entropy_ratio{{{RUN}}}", "{{split}}")],
+            Look(unit="percentunit", low=0, high=1, thresholds=steps(GOOD, (0.95, BAD))),
+        ),
+        lines(
             "Right tokens and sequences",
             "Share of the tokens, and of whole utterances, that are right, by split.",
             [
@@ -96,17 +105,49 @@ def detail_tiles() -> tuple[Tile, ...]:
         lines(
             "Left out",
             "Updates with a non-finite gradient, utterances with an infinite loss, utterances "
-            "that are too long. More than a few: look at the data.",
+            "that are too long, left out or cut. More than a few: look at the data.",
             [
                 Query(f"voxmill_train_skipped_updates_total{{{RUN}}}", "{{run}}: updates"),
                 Query(f"voxmill_train_infinite_losses_total{{{RUN}}}", "{{run}}: infinite losses"),
                 Query(f"voxmill_train_skipped_utterances{{{RUN}}}", "{{run}}: too long"),
+                Query(f"voxmill_train_truncated_utterances{{{RUN}}}", "{{run}}: cut"),
             ],
             Look(unit="short", low=0, decimals=0, thresholds=steps(GOOD, (10, CARE))),
         ),
         lines(
+            "Error rates by decoder",
+            "Of a network with several branches: what each decoder gets wrong, by split. Missing "
+            "for a branch that is not trained.",
+            [
+                Query(f"voxmill_decoder_wer_ratio{{{RUN}}}", "WER {{decoder}} {{split}}"),
+                Query(f"voxmill_decoder_cer_ratio{{{RUN}}}", "CER {{decoder}} {{split}}"),
+                Query(
+                    f"1 - voxmill_decoder_token_accuracy_ratio{{{RUN}}}",
+                    "wrong tokens {{decoder}} {{split}}",
+                ),
+            ],
+            Look(
+                unit="percentunit",
+                low=0,
+                thresholds=steps(GOOD, (0.95, BAD)),
+                empty="one decoder only",
+            ),
+        ),
+        lines(
+            "What the trainer counts",
+            "Evaluations in a row at which the network had collapsed, or the watched value was "
+            "worse, as the watchdog judges. At the limits of train.watchdog the training is ended.",
+            [
+                Query(f"voxmill_train_collapsed_evaluations{{{RUN}}}", "{{run}}: collapsed"),
+                Query(f"voxmill_train_regressed_evaluations{{{RUN}}}", "{{run}}: regressed"),
+                Query(f"voxmill_train_stopped{{{RUN}}}", "given up: {{reason}}"),
+            ],
+            Look(unit="short", low=0, decimals=0, thresholds=steps(GOOD, (1, CARE), (3, BAD))),
+        ),
+        lines(
             "Watched value",
-            "What early stopping and the best checkpoint look at; low is good.",
+            "What early stopping and the best checkpoint look at; low is good. Below the floor "
+            "nothing counts as a regression.",
             [
                 Query(f"voxmill_train_watched_value{{{RUN}}}", "{{run}}: newest"),
                 Query(f"voxmill_train_best_value{{{RUN}}}", "{{run}}: best"),
