@@ -12,21 +12,20 @@ has counted lies in the checkpoint too, and changes with evaluations and steps o
 from __future__ import annotations
 
 import logging
-import math
 from typing import Any, NoReturn
 
-from voxmill.errors import CheckpointedAndLeft, DataError, TrainingFailed
+from voxmill.errors import CheckpointedAndLeft, TrainingFailed
 from voxmill.training.checkpoint import LoadedCheckpoint
 from voxmill.training.chronicle import Chronicle
 from voxmill.training.evaluation import StoppedInEvaluationError, validation_figures
 from voxmill.training.figures import refuse_untrained
 from voxmill.training.pace import Pace
+from voxmill.training.plan import Plan
 from voxmill.training.position import Position
 from voxmill.training.prefetch import Prefetcher
-from voxmill.training.schedule import total_steps
 from voxmill.training.stops import Evaluation, Stop
 from voxmill.training.team import anyone, is_own
-from voxmill.training.training import Ending, Training, TrainingResult
+from voxmill.training.training import Training, TrainingResult, refuse_empty
 from voxmill.training.watchdog import Watchdog
 
 __all__ = ["Training", "TrainingResult", "train"]
@@ -44,7 +43,7 @@ def train(training: Training) -> TrainingResult:
         TrainingFailed: The learner gave up, or the watchdog ended it after a checkpoint.
         UsageError: The learner does not measure what `train.watch` names.
     """
-    _refuse_empty(training)
+    refuse_empty(training)
     loop = _Loop(training)
     try:
         return loop.run()
@@ -59,9 +58,9 @@ class _Loop:
     def __init__(self, training: Training) -> None:
         self._t = training
         self._config = training.config
-        self._planned_steps = total_steps(training.config, training.batches)
-        self._chronicle = Chronicle(training, self._planned_steps)
-        self._watchdog = Watchdog(training.config, self._planned_steps)
+        self._plan = Plan(training.config, training.batches)
+        self._chronicle = Chronicle(training, self._plan.steps)
+        self._watchdog = Watchdog(training.config, self._plan.steps)
         self._position = Position()
         self._pace = Pace(clock=training.clock)
         self._resumed_from: int | None = None
@@ -75,7 +74,9 @@ class _Loop:
         if found is not None:
             self._restore(found)
         position = self._position
-        self._chronicle.attempt(position.step, checkpoint_steps=self._checkpoint_steps())
+        self._chronicle.attempt(
+            position.step, checkpoint_steps=self._plan.checkpoint_steps(position)
+        )
         if self._watchdog.told is not None:
             raise TrainingFailed(
                 f"{self._watchdog.told}\nAn earlier attempt ended so, and nothing has changed "
@@ -97,7 +98,7 @@ class _Loop:
     def _to_the_end(self, prefetcher: Prefetcher[Any]) -> None:
         while True:
             self._settle()
-            if self._ending() is not None:
+            if self._plan.ending(self._position) is not None:
                 break
             if anyone(self._t.team, self._t.stop_requested()):
                 self._leave()
@@ -107,10 +108,10 @@ class _Loop:
     def _advance(self, prefetcher: Prefetcher[Any]) -> None:
         """Makes one optimizer step; the last window of an epoch may be shorter."""
         position = self._position
-        if position.position == self._batch_count():
+        if self._plan.epochs_just_ended(position) is not None:
             position.epoch, position.position = position.epoch + 1, 0
         self._pace.step_begins()
-        size = min(self._config.accumulation, self._batch_count() - position.position)
+        size = min(self._config.accumulation, self._plan.batch_count(position) - position.position)
         places = range(position.position, position.position + size)
         window = [prefetcher.next() for place in places if self._is_own(place)]
         self._pace.data_arrived()
@@ -124,20 +125,19 @@ class _Loop:
         self._chronicle.step(
             position,
             values,
-            self._pace.step_ended(values, self._planned_steps - position.step),
-            epochs=self._epochs_made(),
+            self._pace.step_ended(values, self._plan.steps - position.step),
+            epochs=self._plan.epochs_made(position),
             checkpoint_age_seconds=self._t.clock() - self._saved_at,
         )
 
     def _settle(self) -> None:
         """Does what is due between two steps: an evaluation, a checkpoint, giving up."""
-        step = self._position.step
+        position = self._position
         evaluated = best = False
-        if self._evaluation_due() and self._position.evaluated_step != step:
+        if self._plan.evaluation_due(position) and position.evaluated_step != position.step:
             best = self._evaluate()
             evaluated = True
-        every = self._config.checkpoint_every_steps
-        due = evaluated if every is None else step > 0 and step % every == 0
+        due = self._plan.checkpoint_due(position, evaluated=evaluated)
         stop = self._watchdog.stop
         if stop is not None:
             self._watchdog.told = self._last_words(stop)
@@ -145,13 +145,6 @@ class _Loop:
             self._save_once(best=best)
         if stop is not None:
             self._give_up(stop)
-
-    def _evaluation_due(self) -> bool:
-        every = self._config.evaluate_every_steps
-        at_epoch_end = self._position.position == self._batch_count()
-        regular = at_epoch_end if every is None else self._position.step % every == 0
-        asked = at_epoch_end and self._watchdog.milestone_due(self._position.epoch + 1)
-        return self._position.step == 0 or regular or asked or self._ending() is not None
 
     def _evaluate(self) -> bool:
         """Measures on the validation set and tells whether this is the best so far."""
@@ -168,8 +161,11 @@ class _Loop:
             step=position.step, figures=values, watch=watch, best_value=position.best_value
         )
         best = position.evaluated(values[watch])
-        ended = position.epoch + 1 if position.position == self._batch_count() else None
-        self._watchdog.evaluated(seen, epochs=ended, over=self._ending() is not None)
+        self._watchdog.evaluated(
+            seen,
+            epochs=self._plan.epochs_just_ended(position),
+            over=self._plan.ending(position) is not None,
+        )
         self._chronicle.evaluation(
             position,
             values,
@@ -221,7 +217,7 @@ class _Loop:
             f"{position.best_value:.4f})"
         )
         kept = f"{best}, and the newest, of step {position.step}, in {self._t.checkpoints.folder}."
-        return stop.message(step=position.step, epochs=self._epochs_made(), kept=kept)
+        return stop.message(step=position.step, epochs=self._plan.epochs_made(position), kept=kept)
 
     def _restore(self, found: LoadedCheckpoint) -> None:
         self._t.learner.load(found.state["learner"])
@@ -239,38 +235,15 @@ class _Loop:
             self._position.forget_best()
         logger.info("Going on from step %d (%s)", self._position.step, found.folder.name)
 
-    def _ending(self) -> Ending | None:
-        """Why training is over; None while it is not."""
-        config, position = self._config, self._position
-        if config.max_steps is not None and position.step >= config.max_steps:
-            return "max_steps"
-        if position.epoch == config.epochs - 1 and position.position == self._batch_count():
-            return "epochs"
-        if config.patience is not None and position.stale_evaluations >= config.patience:
-            return "patience"
-        return None
-
     def _is_own(self, place: int) -> bool:
         return is_own(self._t.team, place, self._config.accumulation)
-
-    def _batch_count(self) -> int:
-        return self._t.batches.batch_count(self._position.epoch)
-
-    def _checkpoint_steps(self) -> int:
-        """Steps from one planned checkpoint to the next; those of the best come in between."""
-        config = self._config
-        every = config.checkpoint_every_steps or config.evaluate_every_steps
-        return every or math.ceil(self._batch_count() / config.accumulation)
-
-    def _epochs_made(self) -> float:
-        return self._position.epoch + self._position.position / self._batch_count()
 
     def _result(self) -> TrainingResult:
         position = self._position
         return TrainingResult(
             steps=position.step,
-            epochs=self._epochs_made(),
-            ending=self._ending() or "epochs",
+            epochs=self._plan.epochs_made(position),
+            ending=self._plan.ending(position) or "epochs",
             first_value=position.first_value,
             last_value=position.last_value,
             best_value=position.best_value,
@@ -280,17 +253,4 @@ class _Loop:
             infinite_losses=position.infinite_losses,
             milestones=self._watchdog.milestones(),
             seconds=self._seconds_before + self._pace.elapsed_seconds,
-        )
-
-
-def _refuse_empty(training: Training) -> None:
-    if not training.batches.batch_count(0):
-        raise DataError(
-            "The training split has no utterances left. Look at prepare's skipped.jsonl, and at "
-            "train.max_seconds, train.max_labels and train.num_samples."
-        )
-    if not training.validation.batch_count(0):
-        raise DataError(
-            f"The validation split is empty, so train.watch ({training.config.watch}) cannot be "
-            f"measured. Raise prepare.split.validation_share or assign a validation split."
         )

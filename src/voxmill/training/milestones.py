@@ -43,10 +43,6 @@ class Milestones:
         self.state = MilestonesState()
         self._by_epochs = {milestone.after_epochs: milestone for milestone in milestones}
 
-    def due(self, epochs: int) -> bool:
-        """Whether there is one after so many epochs."""
-        return epochs in self._by_epochs
-
     def see(self, evaluation: Evaluation, *, epochs: int | None) -> Stop | None:
         """Takes in an evaluation; a reason to end where a milestone that stops was missed.
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from voxmill.errors import DataError
 from voxmill.observability.recorder import SILENT, Recorder
 from voxmill.training.checkpoint import LoadedCheckpoint, SavedCheckpoint
 from voxmill.training.config import TrainConfig
@@ -74,3 +75,21 @@ class TrainingResult:
     milestones: tuple[MilestoneOutcome, ...]
     seconds: float
     """Of all attempts, as far as their checkpoints know."""
+
+
+def refuse_empty(training: Training) -> None:
+    """Makes sure that there is something to learn from and to measure on.
+
+    Raises:
+        DataError: Training or validation has no batches.
+    """
+    if not training.batches.batch_count(0):
+        raise DataError(
+            "The training split has no utterances left. Look at prepare's skipped.jsonl, and at "
+            "train.max_seconds, train.max_labels and train.num_samples."
+        )
+    if not training.validation.batch_count(0):
+        raise DataError(
+            f"The validation split is empty, so train.watch ({training.config.watch}) cannot be "
+            f"measured. Raise prepare.split.validation_share or assign a validation split."
+        )

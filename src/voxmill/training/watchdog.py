@@ -64,10 +64,6 @@ class Watchdog:
         early = None if over else next((stop for stop in found if stop is not None), None)
         self.stop = self.stop or early or missed
 
-    def milestone_due(self, epochs: int) -> bool:
-        """Whether the end of this epoch is to be measured for a milestone's sake."""
-        return self._milestones.due(epochs)
-
     def milestones(self) -> tuple[MilestoneOutcome, ...]:
         """What became of the milestones."""
         return self._milestones.outcomes(planned_epochs=self._config.epochs)
