@@ -59,13 +59,14 @@ check: setup  ## format, lint, types, layers, fresh graph, secrets
 	voxmill grafana build --check
 	git ls-files -z | xargs -0 detect-secrets-hook --disable-plugin Base64HighEntropyString --disable-plugin HexHighEntropyString
 
-images:  ## container images voxmill-stage, -airflow, -serve: make images [VARIANT=cuda] [BASE_IMAGE=…]
+images:  ## container images voxmill-stage, -airflow, -serve: make images [VARIANT=cuda] [BASE_IMAGE=…] [USER_ID=…]
 	mkdir -p build/wheels
 	rm -f build/wheels/*
 	@# The CPU build of torch comes from pip's own find-links or index; CUDA is what the index gives.
 	@if [ "$(VARIANT)" = cpu ]; then $(PYTHON) -m pip download --quiet --no-deps -d build/wheels "$$(grep '^torch==' requirements/workshop.lock)"; fi
 	for image in $(IMAGES); do \
 	  DOCKER_BUILDKIT=1 docker build --quiet $(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) \
+	    $(if $(USER_ID),--build-arg USER_ID=$(USER_ID)) \
 	    --build-arg VARIANT=$(VARIANT) --build-arg REVISION="$$(git describe --always --dirty --abbrev=40 --match '')" \
 	    --build-arg VERSION="$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml | head -n 1)" \
 	    --file images/$$image/Dockerfile --tag voxmill-$$image . ; \
