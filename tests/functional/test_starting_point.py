@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -30,6 +32,7 @@ from voxmill.runs.release import release
 from voxmill.runs.run import Run
 from voxmill.runs.starting_point import bring_starting_point
 
+TOY_COMMAND = Path(__file__).parents[1] / "toys" / "toy_command.py"
 SPY = """
 import json, sys
 from pathlib import Path
@@ -151,6 +154,29 @@ def in_cache(toy: ToyProject, file: Path) -> Path:
     """Where DVC keeps what is in the file."""
     key = hashlib.md5(file.read_bytes(), usedforsecurity=False).hexdigest()
     return toy.project.cache / "dvc" / "files" / "md5" / key[:2] / key[2:]
+
+
+def test_a_stage_that_is_launched_by_hand_is_given_it_too(
+    released: ToyProject, tmp_path: Path
+) -> None:
+    """`voxmill launch`, which `dvc repro` calls, in a checkout that is nobody's run."""
+    checkout = tmp_path / "checkout"
+    git(tmp_path, "clone", "--quiet", str(released.root), str(checkout))
+    recipe = checkout / "recipes" / "words.yaml"
+    recipe.write_text(recipe.read_text().replace("base: {}", "base: {init_from: digits@v0.1.0}"))
+    (checkout / "memory" / "words").mkdir(parents=True, exist_ok=True)
+    home = {"VOXMILL_HOME": str(released.project.home), "VOXMILL_DATA": str(released.root)}
+    done = subprocess.run(
+        [sys.executable, TOY_COMMAND, str(released.control), "launch", "ingest", "words"],
+        cwd=checkout,
+        env={**os.environ, **home, "VOXMILL_GIT": str(released.root)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    brought = checkout / "work/words/init/release/digits/v0.1.0"
+    assert sorted(hashes(brought)) == WANTED
 
 
 @pytest.mark.parametrize(
