@@ -40,7 +40,7 @@ def test_help_and_version_end_well(capsys: pytest.CaptureFixture[str]) -> None:
         (["recipe"], "Missing command. See `voxmill recipe --help`."),
         (["recipe", "check", "--bar"], "No such option: --bar. See `voxmill recipe check --help`."),
         (["stage"], "Missing argument 'STAGE'. See `voxmill stage --help`."),
-        (["recipe", "check", "digts"], "found digits. Did you mean digits?"),
+        (["recipe", "check", "digts"], "Did you mean digits?"),
         (
             ["recipe", "check", "digits", "--set", "train.epohs=3"],
             "train.epohs: found an unknown key (--set); did you mean train.epochs?",
