@@ -42,6 +42,24 @@ def test_series_are_parted_by_metric_and_split(tmp_path: Path):
     )
 
 
+def test_each_decoder_has_a_curve_of_its_own(tmp_path: Path):
+    """Two branches of one network on one split must not be drawn as one jagged line."""
+    rows = [
+        {"step": 2, "values": {f"voxmill_{name}wer_ratio": value}, "labels": labels}
+        for name, value, labels in (
+            ("", 0.4, {"split": "validation"}),
+            ("decoder_", 0.5, {"split": "validation", "decoder": "ctc"}),
+            ("decoder_", 0.4, {"split": "validation", "decoder": "attention"}),
+        )
+    ]
+    series = read_series(write(tmp_path / "curves.jsonl", rows))
+    assert {one.name: one.points for one in of_metric(series, "wer_ratio")} == {
+        "validation": ((2, 0.4),),
+        "validation, ctc": ((2, 0.5),),
+        "validation, attention": ((2, 0.4),),
+    }
+
+
 def test_a_missing_journal_has_no_series(tmp_path: Path):
     """A recipe whose training records nothing still gets its page."""
     assert read_series(tmp_path / "curves.jsonl") == ()
