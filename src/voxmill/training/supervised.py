@@ -43,7 +43,8 @@ class SummedLoss:
     weight: float
     """What the sum is over: utterances, tokens or frames. 0 adds nothing to the update."""
     values: Mapping[str, float] = field(default_factory=dict)
-    """Further sums by name: `utterances`, `audio_seconds`, `infinite_losses`, …"""
+    """Further sums by name: `utterances`, `audio_seconds`, `infinite_losses`, …; and parts of the
+    loss (`ctc_loss`), which are divided by the weight as the whole is."""
 
 
 class Objective(Protocol[BatchT_contra]):

@@ -14,6 +14,10 @@ from voxmill.training.optimiser import mean_gradients
 from voxmill.training.team import Team
 
 
+PART_OF_LOSS = "_loss"
+"""How the name of a part of the loss ends: `ctc_loss`, `attention_loss`."""
+
+
 @dataclass(kw_only=True)
 class LocalSums:
     """What one process has summed over its part of a window."""
@@ -53,6 +57,7 @@ class WindowSums:
     """Summed loss over summed weight; NaN where there is no weight."""
     batches: int
     values: Mapping[str, float]
+    """Further sums by name; parts of the loss are divided by the weight as the whole is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,10 +104,11 @@ def share_gradients(
     values: Counter[str] = Counter()
     for share in shares:
         values.update(dict(share.values))
+    divisor = weight if weight > 0 else math.nan
     return WindowSums(
-        loss=sum(share.total for share in shares) / weight if weight > 0 else math.nan,
+        loss=sum(share.total for share in shares) / divisor,
         batches=sum(share.batches for share in shares),
-        values=dict(values),
+        values={k: v / divisor if k.endswith(PART_OF_LOSS) else v for k, v in values.items()},
     )
 
 

@@ -71,6 +71,26 @@ def test_windows_of_unequal_batches_learn_what_one_big_batch_learns():
     torch.testing.assert_close(weights(apart), weights(together), atol=1e-6, rtol=0)
 
 
+class Parted(ToyObjective):
+    """Tells two parts of its loss, which make up the whole."""
+
+    def loss(self, model, batch):
+        found = super().loss(model, batch)
+        parts = {"ctc_loss": 0.25, "attention_loss": 0.75}
+        told = {name: float(share * found.total) for name, share in parts.items()}
+        return replace(found, values={**found.values, **told})
+
+
+def test_parts_of_the_loss_are_means_as_the_whole_is():
+    """Over the whole window: on one axis they must add up, whatever a batch weighs."""
+    parted = learner(objective=Parted())
+    pairs = toy_sequences(9)
+    found = parted.step([padded(pairs[:2]), padded(pairs[2:])])
+    assert found["ctc_loss"] == pytest.approx(0.25 * found["loss"])
+    assert found["attention_loss"] == pytest.approx(0.75 * found["loss"])
+    assert found["utterances"] == 9
+
+
 def test_least_squares_is_found():
     """Noise-free data has one answer, and the learner gets there."""
     batches = ToyBatches(toy_sequences(64))
