@@ -13,7 +13,6 @@ from torch import Tensor
 from voxmill.training.optimiser import mean_gradients
 from voxmill.training.team import Team
 
-
 PART_OF_LOSS = "_loss"
 """How the name of a part of the loss ends: `ctc_loss`, `attention_loss`."""
 

@@ -77,7 +77,7 @@ class Parted(ToyObjective):
     def loss(self, model, batch):
         found = super().loss(model, batch)
         parts = {"ctc_loss": 0.25, "attention_loss": 0.75}
-        told = {name: float(share * found.total) for name, share in parts.items()}
+        told = {name: float(share * found.total.detach()) for name, share in parts.items()}
         return replace(found, values={**found.values, **told})
 
 
