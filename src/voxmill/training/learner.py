@@ -32,7 +32,8 @@ class Learner(Protocol[BatchT_contra]):
                 none in the last window of an epoch.
 
         Returns:
-            Values of this update by metric name (`loss`, `gradient_norm`, `learning_rate`, …).
+            Values of this update by metric name (`loss`, `gradient_norm`, `learning_rate`, …). A
+            network with several branches also gives the parts: `ctc_loss`, `attention_loss`.
         """
 
     def validate(self, batches: Iterable[BatchT_contra]) -> dict[str, float]:
@@ -41,7 +42,10 @@ class Learner(Protocol[BatchT_contra]):
         Of several processes only the first is asked.
 
         Returns:
-            Values by metric name; holds the metric that `train.watch` names.
+            Values by metric name; holds the metric that `train.watch` names. Figures of one of
+            several decoders begin with its name: `ctc_wer`, `attention_cer`; there are none of a
+            branch that is not trained. `blank_ratio`, `token_diversity_ratio` and
+            `frame_entropy_ratio` let the watchdog see a collapse.
         """
 
     def state(self) -> dict[str, Any]:
