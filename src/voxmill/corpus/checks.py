@@ -8,9 +8,11 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
 from voxmill.corpus.config import AuditConfig
+from voxmill.corpus.features import FeatureShape
 from voxmill.corpus.reasons import Reason
 from voxmill.corpus.utterance import AuditedUtterance, RejectedUtterance, SourceUtterance
-from voxmill.signal.audio_file import Audio, AudioError, Samples, read_audio
+from voxmill.signal.array_file import ArrayError, read_array
+from voxmill.signal.audio_file import AudioError, Samples, read_audio
 from voxmill.text.config import TextConfig
 from voxmill.text.normalise import normalise
 
@@ -43,7 +45,7 @@ def examine(utterance: SourceUtterance, content: bytes, config: AuditConfig) -> 
         audio = read_audio(content, name=utterance.audio)
     except AudioError as error:
         return _rejected(utterance, error.fault, f"{utterance.audio}: {error.detail}")
-    fault = _fault(utterance, audio, config)
+    fault = _fault(utterance, audio.seconds, config)
     if fault is not None:
         return fault
     return AuditedUtterance(
@@ -55,16 +57,46 @@ def examine(utterance: SourceUtterance, content: bytes, config: AuditConfig) -> 
     )
 
 
+def examine_array(
+    utterance: SourceUtterance, content: bytes, config: AuditConfig, shape: FeatureShape
+) -> Finding:
+    """One utterance after its array was read: accepted with measures, or rejected.
+
+    Args:
+        utterance: As the source pairs it.
+        content: The bytes of its `.npy` file.
+        config: Limits of the recipe.
+        shape: What each array of the source has to be.
+    """
+    try:
+        steps = read_array(content, name=utterance.audio, dimensions=shape.dimensions)
+    except ArrayError as error:
+        return _rejected(utterance, error.fault, f"{utterance.audio}: {error.detail}")
+    seconds = len(steps) * shape.frame_seconds
+    fault = _fault(utterance, seconds, config)
+    if fault is not None:
+        return fault
+    return AuditedUtterance(
+        **utterance.model_dump(),
+        seconds=seconds,
+        sample_rate_hz=max(1, round(1 / shape.frame_seconds)),
+        channels=shape.dimensions,
+        audio_sha256=samples_sha256(steps),
+    )
+
+
 def samples_sha256(samples: Samples) -> str:
     """Hash of decoded samples, so that a re-encoded copy of a recording counts as the same.
 
     Args:
-        samples: (N,) float32.
+        samples: (N,) or (T, D) float32.
     """
     return hashlib.sha256(samples.astype("<f4", copy=False).tobytes()).hexdigest()
 
 
-def without_duplicates(findings: Iterable[Finding]) -> Iterator[Finding]:
+def without_duplicates(
+    findings: Iterable[Finding], *, reason: Reason = "duplicate_audio"
+) -> Iterator[Finding]:
     """Rejects every further utterance with the samples of an earlier one.
 
     A recording in two places could be trained on and tested on; the first one in order stays.
@@ -78,15 +110,14 @@ def without_duplicates(findings: Iterable[Finding]) -> Iterator[Finding]:
         if first == finding.id:
             yield finding
         else:
-            yield _rejected(finding, "duplicate_audio", f"the same samples as {first}")
+            yield _rejected(finding, reason, f"the same samples as {first}")
 
 
-def _fault(utterance: SourceUtterance, audio: Audio, config: AuditConfig) -> Finding | None:
+def _fault(utterance: SourceUtterance, seconds: float, config: AuditConfig) -> Finding | None:
     text = normalise(utterance.text, _PLAIN_TEXT)
     if not text:
         found = utterance.text or "nothing"
         return _rejected(utterance, "empty_transcript", f"no letter or digit in {found!r}")
-    seconds = audio.seconds
     if seconds < config.min_seconds:
         limit = f"{seconds:.3f} s, expected at least {config.min_seconds} s"
         return _rejected(utterance, "too_short", limit)

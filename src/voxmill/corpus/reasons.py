@@ -18,6 +18,12 @@ Reason = Literal[
     "too_short",
     "too_long",
     "duplicate_audio",
+    # audit: what the array is, where the source holds features
+    "unreadable_array",
+    "wrong_shape",
+    "empty_array",
+    "non_finite_array",
+    "duplicate_array",
     # audit and prepare: what the transcript is
     "empty_transcript",
     "too_few_frames",

@@ -33,8 +33,10 @@ class AuditedUtterance(SourceUtterance):
     seconds: float = Field(gt=0)
     """Duration of the recording."""
     sample_rate_hz: int = Field(gt=0)
-    """Sample rate of the stored file, before any resampling."""
+    """Sample rate of the stored file, before any resampling; of features steps a second, rounded,
+    but at least 1."""
     channels: int = Field(gt=0)
+    """Of features: dimensions."""
     audio_sha256: str
     """Of the decoded samples (float32, little endian), so that a re-encoded copy counts as one."""
 
@@ -61,11 +63,12 @@ class PreparedUtterance(BaseModel):
     split: str
     """`train`, `validation`, `test` or the name of a further test set."""
     shard: str
-    """File name of the shard, such as `00000.pcm` (int16, little endian, mono)."""
+    """File name of the shard, such as `00000.pcm` (int16, little endian, mono), or `00000.f32`
+    (features, float32, little endian)."""
     offset_samples: int = Field(ge=0)
     """Where its first sample stands in the shard."""
     samples: int = Field(gt=0)
-    """How many samples it has at the shards' sample rate."""
+    """How many samples it has at the shards' sample rate; of features, how many steps."""
     text: str
     """Normalised transcript: what the model learns and is scored against."""
     text_original: str

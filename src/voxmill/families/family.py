@@ -63,7 +63,7 @@ class Exportable:
     graph: OnnxGraph
     tokenizer: Path
     """Folder that prepare wrote."""
-    frontend: Mapping[str, int | float | str]
+    frontend: Mapping[str, Any]
     """Settings of the front end that stands before the ONNX graph."""
     metadata: Mapping[str, str]
     """What the ONNX file says of itself: vocabulary, front end, blank."""
@@ -98,7 +98,7 @@ class Recogniser(Protocol):
         """Recognises one utterance.
 
         Args:
-            samples: (N,) mono, at the package's sample rate, in [-1, 1].
+            samples: (N,) mono, at the package's sample rate, in [-1, 1]; or (T, D) features.
         """
 
 

@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from voxmill.families.family import Artefact, Exportable, Samples
-from voxmill.packaging.hub_folder import write_hub_folder
+from voxmill.packaging.hub_folder import FRONTEND_FILE, write_hub_folder
 from voxmill.packaging.onnx_file import write_fp32, write_int8
 
 LIST_FILE = "artefacts.json"
-FRONTEND_FILE = "frontend.json"
 PLACES = {
     "hf": "hf",
     "onnx-fp32": "onnx/model.onnx",

@@ -9,15 +9,21 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from voxmill.corpus.manifest import write_json
 from voxmill.errors import DataError
 from voxmill.families.family import Exportable
+from voxmill.signal.frontend import FEATURES
 
 CARD_FILE = "README.md"
+FRONTEND_FILE = "frontend.json"
 _ALLOWED_SUFFIXES = frozenset({".json", ".jinja", ".md", ".model", ".safetensors", ".txt"})
 
 
 def write_hub_folder(pieces: Exportable, folder: Path, *, card: str) -> None:
     """Writes everything that one call of `transformers.pipeline` needs.
+
+    The pipeline hears sound alone: with features, `frontend.json` says what to do to an array
+    before the model, and the card how to call it.
 
     Args:
         pieces: The trained model.
@@ -31,6 +37,8 @@ def write_hub_folder(pieces: Exportable, folder: Path, *, card: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     pieces.network.save_pretrained(str(folder))
     pieces.processor.save_pretrained(str(folder))
+    if pieces.frontend.get("kind") == FEATURES:
+        write_json(folder / FRONTEND_FILE, pieces.frontend)
     (folder / CARD_FILE).write_text(card, encoding="utf-8")
     foreign = sorted(
         str(file.relative_to(folder))

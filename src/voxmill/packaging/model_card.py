@@ -50,6 +50,8 @@ class ModelCard:
     figures_decoder: str
     """Decoder that they were measured with."""
     lineage: Lineage
+    hears_arrays: bool = False
+    """Whether arrays (T, D) go in, which no pipeline of transformers takes."""
 
 
 def render(card: ModelCard) -> str:
@@ -67,6 +69,8 @@ def _front_matter(card: ModelCard) -> str:
         "pipeline_tag": card.task,
         "tags": ["voxmill", card.lineage.recipe],
     }
+    if card.hears_arrays:
+        del values["pipeline_tag"]  # the hub would offer a microphone
     body = yaml.safe_dump(values, sort_keys=False, allow_unicode=True).strip()
     return f"---\n{body}\n---"
 
@@ -76,6 +80,8 @@ def _opening(card: ModelCard) -> str:
 
 
 def _use(card: ModelCard) -> str:
+    if card.hears_arrays:
+        return _USE_OF_ARRAYS
     return (
         "## How to use\n\n"
         "```python\n"
@@ -85,6 +91,36 @@ def _use(card: ModelCard) -> str:
         "```\n\n"
         "The same model lies beside this folder as ONNX (fp32 and int8), which needs no PyTorch."
     )
+
+
+_USE_OF_ARRAYS = """\
+## How to use
+
+The input is an array (T, D), not sound, so `transformers.pipeline` does not apply. `frontend.json`
+has the mean and the deviation of each dimension in the training data.
+
+```python
+import json
+
+import numpy as np
+import torch
+from transformers import AutoModelForCTC, AutoTokenizer
+
+folder = "path/to/this/folder"
+model = AutoModelForCTC.from_pretrained(folder).eval()
+tokenizer = AutoTokenizer.from_pretrained(folder)
+with open(f"{folder}/frontend.json") as file:
+    frontend = json.load(file)
+
+array = np.load("features.npy", allow_pickle=False)  # (T, D)
+steps = (array - np.float32(frontend["mean"])) / np.float32(frontend["deviation"])
+with torch.inference_mode():
+    features = torch.tensor(steps, dtype=torch.float32)[None]
+    tokens = model(input_features=features).logits.argmax(-1)[0]
+print(tokenizer.decode(tokens))  # joins repeats and drops blanks
+```
+
+The same model lies beside this folder as ONNX (fp32 and int8), which needs no PyTorch."""
 
 
 def _data(card: ModelCard) -> str:

@@ -65,7 +65,7 @@ class Parity:
 
 
 def measure_fp32(
-    graph: OnnxGraph, file: Path, *, utterances: Sequence[Samples], sample_rate_hz: int
+    graph: OnnxGraph, file: Path, *, utterances: Sequence[Samples], sample_rate_hz: float
 ) -> tuple[BatchParity, ...]:
     """Runs each utterance alone, and each two neighbours as one padded batch."""
     session = open_session(file)

@@ -1,4 +1,7 @@
-"""Real speech to measure a package with: validation utterances, whole or cut to given lengths."""
+"""Real speech to measure a package with: validation utterances, whole or cut to given lengths.
+
+Legend: N samples; of features T steps and D dimensions.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from voxmill.corpus.shards import ShardReader
+from voxmill.corpus.feature_shards import open_shards
 from voxmill.corpus.utterance import PreparedUtterance
 from voxmill.errors import DataError
 from voxmill.families.family import Samples
@@ -19,13 +22,16 @@ class SpeechSamples:
     """Some utterances of a prepared corpus."""
 
     utterances: tuple[Samples, ...]
-    sample_rate_hz: int
+    """Each (N,) or (T, D)."""
+    sample_rate_hz: float
+    """Of features: steps a second."""
 
     def of_lengths(self, seconds: Sequence[float]) -> list[Samples]:
         """Speech of exactly these lengths: utterances end to end, repeated where they run out."""
         row = np.concatenate(self.utterances)
-        lengths = [round(length * self.sample_rate_hz) for length in seconds]
-        row = np.resize(row, max(len(row), sum(lengths)))  # repeats from the start
+        lengths = [max(1, round(length * self.sample_rate_hz)) for length in seconds]
+        length = max(len(row), sum(lengths))
+        row = np.resize(row, (length, *row.shape[1:]))  # repeats from the start
         ends = np.cumsum(lengths)
         return [row[end - length : end] for end, length in zip(ends, lengths, strict=True)]
 
@@ -34,7 +40,7 @@ def read_speech(
     prepared: Path,
     utterances: Sequence[PreparedUtterance],
     *,
-    sample_rate_hz: int,
+    sample_rate_hz: float,
     max_seconds: float,
 ) -> SpeechSamples:
     """The first validation utterances (training ones where there are none) up to a duration.
@@ -52,7 +58,7 @@ def read_speech(
     chosen = validation or list(utterances)
     if not chosen:
         raise DataError(f"Prepared corpus {prepared} holds no utterance. Run prepare.")
-    reader = ShardReader(prepared / "shards")
+    reader = open_shards(prepared)
     taken: list[Samples] = []
     seconds = 0.0
     for utterance in chosen:

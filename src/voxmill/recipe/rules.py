@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from voxmill.corpus.sources.config import MixtureSource
+from voxmill.corpus.sources.config import MixtureSource, feature_shape
 from voxmill.recipe.recipe import Recipe
 from voxmill.section import Conflict
 
@@ -16,11 +16,14 @@ def conflicts_between_sections(recipe: Recipe) -> Iterator[Conflict]:
     yield from _train_only_parts(recipe)
     yield from _shared_window(recipe)
     yield from _pretrained_weights(recipe)
+    yield from _features(recipe)
+    yield from _sound_alone(recipe)
 
 
 def _frame_length(recipe: Recipe) -> Iterator[Conflict]:
     encoder = getattr(recipe.model, "encoder", None)
-    wanted = getattr(encoder, "frame_seconds", None)
+    own = getattr(encoder, "frame_seconds", None)
+    wanted = getattr(recipe.model, "frame_seconds", own)
     found = recipe.audit.frame_seconds
     if wanted is not None and abs(found - wanted) > 1e-9:
         allowed = f"{wanted} (what model.encoder makes of the recording)"
@@ -40,6 +43,50 @@ def _frequency_masks(recipe: Recipe) -> Iterator[Conflict]:
             allowed = "0: this encoder hears the waveform, which has no mel bands"
             others = ("model.encoder.architecture",)
             yield Conflict(f"train.augment.{name}", str(value), allowed, others=others)
+
+
+def _features(recipe: Recipe) -> Iterator[Conflict]:
+    """The network hears what the source holds: sound, or arrays of one shape."""
+    shape, heard = feature_shape(recipe.source), getattr(recipe.model, "input", None)
+    kind = getattr(heard, "kind", "audio")
+    if shape is None and kind == "features":
+        allowed = "audio: the source holds recordings"
+        yield Conflict("model.input.kind", kind, allowed, others=("source.kind",))
+    elif shape is not None and heard is None:
+        allowed = f"recordings: the family {recipe.family} hears sound alone"
+        yield Conflict("source.kind", "features", allowed, others=("family",))
+    elif shape is not None and kind == "audio":
+        allowed = "features, with dimensions and frame_seconds: the source holds arrays"
+        yield Conflict("model.input.kind", kind, allowed, others=("source.kind",))
+    elif shape is not None:
+        for name, wanted in zip(("dimensions", "frame_seconds"), shape, strict=True):
+            found = getattr(heard, name)
+            if found != wanted:
+                allowed, others = f"{wanted}, as the source has it", (f"source.{name}",)
+                yield Conflict(f"model.input.{name}", str(found), allowed, others=others)
+
+
+def _sound_alone(recipe: Recipe) -> Iterator[Conflict]:
+    """Distortions of a waveform have nothing to work on where the input is features."""
+    if getattr(getattr(recipe.model, "input", None), "kind", "audio") != "features":
+        return
+    augment = recipe.train.augment
+    for name in _OF_WAVEFORMS:
+        found, usual = getattr(augment, name), type(augment).model_fields[name].default
+        if found != usual:
+            allowed = f"{usual}: the input is features, which have no waveform"
+            others = ("model.input.kind",)
+            yield Conflict(f"train.augment.{name}", str(found), allowed, others=others)
+
+
+_OF_WAVEFORMS = (
+    "speed",
+    "noise_probability",
+    "gain_db",
+    "equalise_db",
+    "vocal_tract",
+    "pad_seconds",
+)
 
 
 def _train_only_parts(recipe: Recipe) -> Iterator[Conflict]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from voxmill.corpus.checks import examine, without_duplicates
+from voxmill.corpus.checks import examine, examine_array, without_duplicates
 from voxmill.corpus.config import AuditConfig
+from voxmill.corpus.features import read_shape
 from voxmill.corpus.inventory import Inventory
 from voxmill.corpus.manifest import read_lines, write_json, write_lines
 from voxmill.corpus.ordered_map import ordered_map
@@ -54,11 +55,22 @@ def _findings(context: StageContext) -> list[AuditedUtterance | RejectedUtteranc
     ingest, config = context.input("ingest"), context.recipe.audit
     utterances = read_lines(ingest / "utterances.jsonl", SourceUtterance)
     utterances.sort(key=lambda one: one.id)
+    shape = read_shape(ingest)
     with Inventory(ingest) as inventory:
-        examined = ordered_map(
-            lambda one: examine(one, inventory.read(one.audio), config), utterances
+
+        def look(one: SourceUtterance) -> AuditedUtterance | RejectedUtterance:
+            content = inventory.read(one.audio)
+            if shape is None:
+                return examine(one, content, config)
+            return examine_array(one, content, config, shape)
+
+        examined = ordered_map(look, utterances)
+        return list(
+            without_duplicates(
+                until_stopped(examined, context, stage=AuditStage.name),
+                reason="duplicate_audio" if shape is None else "duplicate_array",
+            )
         )
-        return list(without_duplicates(until_stopped(examined, context, stage=AuditStage.name)))
 
 
 def _rejected_share(found: CorpusStatistics, config: AuditConfig) -> Check:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from voxmill.corpus.feature_shards import open_shards
+from voxmill.corpus.features import read_settings
 from voxmill.corpus.manifest import write_text
-from voxmill.corpus.shards import ShardReader
 from voxmill.corpus.utterance import PreparedUtterance
 from voxmill.families.catalogue import load_family
 from voxmill.families.family import Family, Samples
@@ -23,6 +24,7 @@ from voxmill.stages.evaluation.progress import Progress, fingerprint
 from voxmill.stages.evaluation.recording import record_goals, record_results
 from voxmill.stages.evaluation.results import Results
 from voxmill.stages.evaluation.tables import release_figures, write_tables
+from voxmill.stages.sample_rate import sample_rate_of
 from voxmill.stages.stage import Check, StageContext, StageOutcome
 
 _EXAMPLES = 30
@@ -47,7 +49,7 @@ class EvaluateStage:
             UsageError: Gates or goals are set for a test set that is not there.
             CheckpointedAndLeft: A stop was requested; the next try goes on from there.
         """
-        samples = ShardReader(context.input("prepare") / "shards").samples
+        samples = open_shards(context.input("prepare")).samples
         results = self._measure(context, samples)
         record_results(context.recorder, results)
         config = context.recipe.evaluate
@@ -70,7 +72,7 @@ class EvaluateStage:
             family=self._families(recipe.family),
             decoder=selection.decoder_name(config),
             samples=samples,
-            sample_rate_hz=recipe.model.sample_rate_hz,
+            sample_rate_hz=sample_rate_of(recipe.model),
             clock=context.clock,
             stop_requested=context.stop_requested,
             progress=_progress(context.work, prepared, packaged, selection.decoder_name(config)),
@@ -96,11 +98,12 @@ def _page(
     samples: Callable[[PreparedUtterance], Samples],
 ) -> ReportPage:
     inputs = {name: context.input(name) for name in ("prepare", "train", "package")}
+    audible = read_settings(inputs["prepare"]) is None
     examples = worst_examples(
         results.main,
         count=_EXAMPLES,
-        samples=samples,
-        sample_rate_hz=context.recipe.model.sample_rate_hz,
+        samples=samples if audible else None,
+        sample_rate_hz=sample_rate_of(context.recipe.model),
         budget_bytes=_AUDIO_BYTES,
     )
     return ReportPage(

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from voxmill.corpus.features import FeatureShape, write_shape
 from voxmill.corpus.inventory import InventoryEntry, InventoryWriter
 from voxmill.corpus.manifest import write_lines
 from voxmill.corpus.sources.catalogue import open_source
-from voxmill.corpus.sources.config import source_paths
+from voxmill.corpus.sources.config import feature_shape, source_paths
 from voxmill.corpus.sources.listing import FileFacts, Listing, difference
 from voxmill.corpus.sources.source import Mirrored
 from voxmill.corpus.tombstones import removed_ids
@@ -22,7 +23,8 @@ from voxmill.stages.stopping import leave_if_asked
 class IngestStage:
     """Writes `archives/`, `inventory.jsonl`, `utterances.jsonl` and `problems.jsonl`.
 
-    And `base/`, `init/` and `base.json` where the recipe's section `base` names something.
+    And `base/`, `init/` and `base.json` where the recipe's section `base` names something, and
+    `features.json` where the source holds arrays.
     """
 
     name = "ingest"
@@ -51,6 +53,9 @@ class IngestStage:
         _refuse_changes(memory / "source.json", writer.entries, found)
         write_lines(context.out / "utterances.jsonl", found.utterances)
         write_lines(context.out / "problems.jsonl", found.problems)
+        if (shape := feature_shape(config)) is not None:
+            told = FeatureShape(dimensions=shape[0], frame_seconds=shape[1])
+            write_shape(context.out, told)
         return StageOutcome(
             checks=(_something_found(found),), figures={**_figures(writer, found), **base}
         )

@@ -6,19 +6,29 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from pydantic import BaseModel, JsonValue
+from pydantic import JsonValue
 
+from voxmill.corpus.feature_shards import SHARDS_FOLDER, FeatureShardReader, FeatureShardWriter
+from voxmill.corpus.features import FeatureShape, read_shape, write_settings
 from voxmill.corpus.manifest import write_json, write_lines
 from voxmill.corpus.shards import ShardWriter
+from voxmill.corpus.splits import TRAIN
 from voxmill.corpus.statistics import Amount
 from voxmill.corpus.utterance import PreparedUtterance, RejectedUtterance
-from voxmill.errors import UsageError
 from voxmill.families.catalogue import load_family
 from voxmill.families.family import Family
+from voxmill.signal.standardise import measured
 from voxmill.stages.preparation.carried_on import carry_on, imported_tokenizer
 from voxmill.stages.preparation.gate import Counted, checks
 from voxmill.stages.preparation.material import Material, read_material
-from voxmill.stages.preparation.recordings import ModelDemands, Prepared, decoded, write_shards
+from voxmill.stages.preparation.recordings import (
+    ModelDemands,
+    Prepared,
+    decoded,
+    read_arrays,
+    write_shards,
+)
+from voxmill.stages.sample_rate import sample_rate_of
 from voxmill.stages.stage import StageContext, StageOutcome
 from voxmill.stages.stopping import until_stopped
 
@@ -30,7 +40,8 @@ class PrepareStage:
 
     Files: `shards/`, `tokenizer/`, `utterances.jsonl`, `skipped.jsonl`, `splits.json`, and
     `memory/splits.jsonl` with the lines that memory does not have yet; `base/`, `init/` and
-    `base.json` as ingest has them.
+    `base.json` as ingest has them. Of features also `features.json`: mean and deviation of each
+    dimension over the training split.
     """
 
     name = "prepare"
@@ -52,13 +63,16 @@ class PrepareStage:
             context.input("audit"), context.input("memory"), text=config.text, by=config.split
         )
         demands = _demands(self._families(context.recipe.family), context, material)
-        found = _sharded(context, material, demands)
+        shape = read_shape(context.input("ingest"))
+        found = _sharded(context, material, demands, shape)
         prepared = [one for one in found if isinstance(one, PreparedUtterance)]
         skipped = [*material.skipped, *(o for o in found if isinstance(o, RejectedUtterance))]
         skipped.sort(key=lambda one: one.id)
         by_split = _by_split(prepared, demands.sample_rate_hz)
         _write(context.out, prepared, skipped, material)
         write_json(context.out / "splits.json", by_split)
+        if shape is not None:
+            _measure(context, [one for one in prepared if one.split == TRAIN], shape)
         counted = Counted(
             prepared=prepared,
             skipped=len(skipped),
@@ -75,24 +89,6 @@ class PrepareStage:
         )
 
 
-def sample_rate_of(model: BaseModel) -> int:
-    """The sample rate that a model hears, in Hz.
-
-    A family states it as `sample_rate_hz` of its `model` section: as a setting, or as a property
-    where the model knows one rate only.
-
-    Raises:
-        UsageError: The section has none.
-    """
-    rate = getattr(model, "sample_rate_hz", None)
-    if not isinstance(rate, int):
-        raise UsageError(
-            f"Model section {type(model).__name__} has no sample_rate_hz; expected a setting or a "
-            "property of that name, in Hz. Add it to the family's config.py."
-        )
-    return rate
-
-
 def _demands(family: Family, context: StageContext, material: Material) -> ModelDemands:
     """Trains the tokenizer on training texts alone, and encodes all texts with it."""
     model, tokenizer = context.recipe.model, context.out / "tokenizer"
@@ -107,12 +103,30 @@ def _demands(family: Family, context: StageContext, material: Material) -> Model
     )
 
 
-def _sharded(context: StageContext, material: Material, demands: ModelDemands) -> list[Prepared]:
-    recordings = decoded(material.utterances, context.input("ingest"), demands.sample_rate_hz)
+def _sharded(
+    context: StageContext, material: Material, demands: ModelDemands, shape: FeatureShape | None
+) -> list[Prepared]:
+    ingest, folder = context.input("ingest"), context.out / SHARDS_FOLDER
     max_bytes = context.recipe.prepare.shard_megabytes * _MEGABYTE
-    with ShardWriter(context.out / "shards", max_bytes=max_bytes) as writer:
+    writer: ShardWriter | FeatureShardWriter
+    if shape is None:
+        recordings = decoded(material.utterances, ingest, int(demands.sample_rate_hz))
+        writer = ShardWriter(folder, max_bytes=max_bytes)
+    else:
+        recordings = read_arrays(material.utterances, ingest, shape)
+        writer = FeatureShardWriter(folder, dimensions=shape.dimensions, max_bytes=max_bytes)
+    with writer:
         steps = until_stopped(recordings, context, stage=PrepareStage.name)
         return write_shards(steps, material, demands, writer)
+
+
+def _measure(
+    context: StageContext, training: Sequence[PreparedUtterance], shape: FeatureShape
+) -> None:
+    """Mean and deviation of what is trained on; the other splits must not be looked at."""
+    reader = FeatureShardReader(context.out / SHARDS_FOLDER, dimensions=shape.dimensions)
+    arrays = until_stopped(map(reader.samples, training), context, stage=PrepareStage.name)
+    write_settings(context.out, measured(arrays, frame_seconds=shape.frame_seconds))
 
 
 def _write(
@@ -127,7 +141,7 @@ def _write(
 
 
 def _by_split(
-    prepared: Sequence[PreparedUtterance], sample_rate_hz: int
+    prepared: Sequence[PreparedUtterance], sample_rate_hz: float
 ) -> dict[str, dict[str, JsonValue]]:
     """Utterances, hours and speakers of each split."""
     groups: dict[str, list[PreparedUtterance]] = defaultdict(list)

@@ -119,13 +119,19 @@ def training_identity(recipe: Recipe, family_version: int, prepared: Path) -> st
     content = {
         "data": data,
         "family": [recipe.family, family_version],
-        "model": recipe.model.model_dump(mode="json"),
+        "model": _told(recipe.model.model_dump(mode="json")),
         "train": recipe.train.model_dump(mode="json", exclude=set(_NO_CHANGE_OF_RESULT)),
     }
     measured = sorted(milestone.after_epochs for milestone in recipe.train.milestones)
     if measured:  # they may add evaluations, which pick the best checkpoint; limits pick nothing
         content["measured_after_epochs"] = measured
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _told(model: dict[str, Any]) -> dict[str, Any]:
+    """Without an input that says what goes without saying, as checkpoints from before have it."""
+    plain = model.get("input") == {"kind": "audio"}
+    return {name: value for name, value in model.items() if not (plain and name == "input")}
 
 
 def _settle_torch(recipe: Recipe, team: Team) -> None:

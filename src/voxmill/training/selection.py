@@ -29,7 +29,7 @@ class Selection:
 
 
 def select(
-    utterances: Sequence[PreparedUtterance], config: TrainConfig, *, sample_rate_hz: int
+    utterances: Sequence[PreparedUtterance], config: TrainConfig, *, sample_rate_hz: float
 ) -> Selection:
     """Applies `num_samples`, then `max_seconds`, `max_labels` and `too_long`.
 

@@ -22,7 +22,7 @@ from voxmill.errors import CheckpointedAndLeft, DataError, UsageError
 from voxmill.recipe.recipe import Recipe
 from voxmill.recipe.sections import PrepareConfig
 from voxmill.signal.audio_file import read_audio
-from voxmill.stages.prepare import sample_rate_of
+from voxmill.stages.sample_rate import sample_rate_of
 from voxmill.text.config import TextConfig
 
 EXPLICIT = SplitConfig(by="explicit", assign={"s0": "test"}, validation_share=0.3)

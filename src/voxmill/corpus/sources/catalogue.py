@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from voxmill.corpus.sources.config import (
-    FolderSource,
     LibriSpeechSource,
     MixtureSource,
     OneSource,
+    PairedFolder,
     SourceConfig,
     SyntheticSource,
 )
@@ -48,7 +48,7 @@ def _one(
         from voxmill.corpus.sources.synthetic import Synthetic
 
         return Synthetic(config, part=part)
-    if isinstance(config, FolderSource):
+    if isinstance(config, PairedFolder):
         from voxmill.corpus.sources.folder import Folder
 
         return Folder(config, _folder(folders, given), part=part)

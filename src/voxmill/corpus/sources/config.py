@@ -13,6 +13,9 @@ from voxmill.section import Conflict, Section
 NAME_PATTERN = r"(?P<text>[^_/]+)_(?P<speaker>[^_/]+)_[^/]*\.wav"
 """TEXT_SPEAKER_anything.wav, as the Free Spoken Digit Dataset names its files."""
 
+ARRAY_PATTERN = NAME_PATTERN.replace("wav", "npy")
+"""The same of arrays."""
+
 PartName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
 
 
@@ -44,10 +47,10 @@ class SyntheticSource(Section):
                 yield Conflict(f"min_{unit}", str(low), allowed, others=(f"max_{unit}",))
 
 
-class FolderSource(Section):
-    """A folder of recordings with the transcript in the file name or in a sidecar."""
+class PairedFolder(Section):
+    """A folder of files with the transcript in the file name or in a sidecar."""
 
-    kind: Literal["folder"]
+    kind: str
     path: str
     """Folder; relative ones start at the project (or at VOXMILL_DATA)."""
     pattern: str = NAME_PATTERN
@@ -71,6 +74,25 @@ class FolderSource(Section):
             allowed = "one with (?P<text>…), or transcript: txt or csv"
             found = f"{self.pattern}, which has no group `text`"
             yield Conflict("pattern", found, allowed, others=("transcript",))
+
+
+class FolderSource(PairedFolder):
+    """A folder of recordings with the transcript in the file name or in a sidecar."""
+
+    kind: Literal["folder"]
+
+
+class FeaturesSource(PairedFolder):
+    """A folder of `.npy` arrays (T, D): sensors, spectrograms and the like."""
+
+    kind: Literal["features"]
+    pattern: str = ARRAY_PATTERN
+    """Regular expression over the end of the relative path, with the groups `text`, `speaker`,
+    `subset`, as the source `folder` takes it. With `txt` or `csv` the default names nobody."""
+    frame_seconds: float = Field(gt=0)
+    """Length of one step (row) of an array."""
+    dimensions: int = Field(ge=1)
+    """Columns of each array; one with another number is rejected."""
 
 
 class LibriSpeechSource(Section):
@@ -105,10 +127,32 @@ class MixtureSource(Section):
     parts: dict[PartName, Annotated[OneSource, Field(discriminator="kind")]] = Field(min_length=1)
     """Source by part name."""
 
+    def conflicts(self) -> Iterator[Conflict]:
+        """One network hears all parts, so all are sound, or all are arrays of one shape."""
+        shapes = {feature_shape(part) for part in self.parts.values()}
+        if len(shapes) > 1:
+            told = ", ".join(f"{name} {_shape_words(one)}" for name, one in self.parts.items())
+            allowed = "features of the same dimensions and frame_seconds in all parts, or in none"
+            yield Conflict("parts", told, allowed)
 
-OneSource = SyntheticSource | FolderSource | LibriSpeechSource
+
+OneSource = SyntheticSource | FolderSource | FeaturesSource | LibriSpeechSource
 SourceConfig = Annotated[OneSource | MixtureSource, Field(discriminator="kind")]
 MixtureSource.model_rebuild()
+
+
+def feature_shape(config: SourceConfig) -> tuple[int, float] | None:
+    """Dimensions and length of a step in seconds of a source of features; None of sound."""
+    if isinstance(config, MixtureSource):
+        return feature_shape(next(iter(config.parts.values())))
+    if isinstance(config, FeaturesSource):
+        return config.dimensions, config.frame_seconds
+    return None
+
+
+def _shape_words(config: SourceConfig) -> str:
+    shape = feature_shape(config)
+    return "sound" if shape is None else f"{shape[0]} dimensions every {shape[1]} s"
 
 
 def source_paths(config: SourceConfig) -> Mapping[str, str]:

@@ -1,4 +1,7 @@
-"""A folder of recordings whose transcripts are in file names, in sidecars or in one table."""
+"""A folder of recordings whose transcripts are in file names, in sidecars or in one table.
+
+Arrays of features are paired in the same way.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,18 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
-from voxmill.corpus.sources.config import NAME_PATTERN, FolderSource
+from voxmill.corpus.sources.config import FeaturesSource, PairedFolder
 from voxmill.corpus.sources.listing import Listing, hash_files
 from voxmill.corpus.sources.pairs import Pair, Pairing
-from voxmill.corpus.sources.source import Mirrored, Target, is_recording, recordings_and, rejected
+from voxmill.corpus.sources.source import (
+    ARRAY_SUFFIXES,
+    AUDIO_SUFFIXES,
+    Mirrored,
+    Target,
+    is_recording,
+    recordings_and,
+    rejected,
+)
 from voxmill.corpus.utterance import RejectedUtterance, SourceUtterance
 from voxmill.errors import DataError
 
@@ -27,9 +38,9 @@ Found = Pair | RejectedUtterance
 
 
 class Folder:
-    """Source `folder`."""
+    """Sources `folder` and `features`."""
 
-    def __init__(self, config: FolderSource, folder: Path, *, part: str) -> None:
+    def __init__(self, config: PairedFolder, folder: Path, *, part: str) -> None:
         """Looks at nothing yet.
 
         Args:
@@ -41,12 +52,14 @@ class Folder:
         self._folder = folder
         self._part = part
         self._pattern = re.compile(f"(?:.*/)?(?:{config.pattern})")
-        named = config.transcript == "name" or config.pattern != NAME_PATTERN
-        self._has_pattern = named
+        usual = type(config).model_fields["pattern"].default
+        self._has_pattern = config.transcript == "name" or config.pattern != usual
+        arrays = isinstance(config, FeaturesSource)
+        self._suffixes = ARRAY_SUFFIXES if arrays else AUDIO_SUFFIXES
 
     def listing(self, *, cache: Path | None = None) -> Listing:
         """Hashes of all recordings and transcripts."""
-        return Listing.of("folder", hash_files(self._folder, self._paths(), cache=cache))
+        return Listing.of(self._config.kind, hash_files(self._folder, self._paths(), cache=cache))
 
     def mirror(self, target: Target, *, leave_out: Collection[str] = frozenset()) -> Mirrored:
         """Copies recordings and transcripts; pairs them by name."""
@@ -63,10 +76,13 @@ class Folder:
 
     def _paths(self) -> list[str]:
         found = recordings_and(
-            self._folder, _SIDECARS[self._config.transcript], what="folder source"
+            self._folder,
+            _SIDECARS[self._config.transcript],
+            what=f"{self._config.kind} source",
+            suffixes=self._suffixes,
         )
         if self._config.transcript == "csv":
-            return [path for path in found if is_recording(path) or path == TABLE]
+            return [path for path in found if self._is_recording(path) or path == TABLE]
         return [path for path in found if PurePosixPath(path).stem.lower() not in _DOCUMENTS]
 
     def _by_name(self, paths: list[str]) -> Iterator[Found]:
@@ -79,8 +95,8 @@ class Folder:
                 yield self._pair(_identity(path), path, str(groups["text"]), {path})
 
     def _by_sidecar(self, paths: list[str]) -> Iterator[Found]:
-        sidecars = {_identity(path): path for path in paths if not is_recording(path)}
-        recordings = [path for path in paths if is_recording(path)]
+        sidecars = {_identity(path): path for path in paths if not self._is_recording(path)}
+        recordings = [path for path in paths if self._is_recording(path)]
         for path in recordings:
             identity = _identity(path)
             sidecar = sidecars.get(identity)
@@ -102,7 +118,7 @@ class Folder:
         return self._pair(identity, path, text.strip(), {path, sidecar})
 
     def _by_table(self, paths: list[str]) -> Iterator[Found]:
-        by_name = _by_every_name(path for path in paths if is_recording(path))
+        by_name = _by_every_name(path for path in paths if self._is_recording(path))
         told: dict[str, str] = {}
         for identity, text in _read_table(self._folder / TABLE):
             recordings = by_name.get(identity, [])
@@ -110,7 +126,7 @@ class Folder:
             for path in recordings:
                 told.setdefault(path, identity)
         for path in paths:
-            if is_recording(path) and path not in told:
+            if self._is_recording(path) and path not in told:
                 detail = f"{path}: {TABLE} has no line for it"
                 yield rejected(_identity(path), "audio_without_transcript", detail)
 
@@ -129,6 +145,9 @@ class Folder:
             detail = f"{TABLE} has two lines for {path}: {told[path]} and {identity}"
             return rejected(identity, "duplicate_id", detail)
         return self._pair(identity, path, text, {path})
+
+    def _is_recording(self, path: str) -> bool:
+        return is_recording(path, self._suffixes)
 
     def _groups(self, path: str) -> Mapping[str, str | None]:
         match = self._pattern.fullmatch(path) if self._has_pattern else None

@@ -16,6 +16,8 @@ from voxmill.errors import DataError
 
 AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".mp3", ".opus", ".aiff", ".aif"})
 """What counts as a recording, in lower case."""
+ARRAY_SUFFIXES = frozenset({".npy"})
+"""What counts as a recording where the source holds features."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +70,13 @@ def rejected(identity: str, reason: Reason, detail: str) -> RejectedUtterance:
     return RejectedUtterance(id=identity, reason=reason, detail=detail)
 
 
-def recordings_and(folder: Path, others: Collection[str], *, what: str) -> list[str]:
+def recordings_and(
+    folder: Path,
+    others: Collection[str],
+    *,
+    what: str,
+    suffixes: Collection[str] = AUDIO_SUFFIXES,
+) -> list[str]:
     """Relative paths of all recordings below a folder, and of files with other suffixes.
 
     Hidden files and folders are passed over.
@@ -77,6 +85,7 @@ def recordings_and(folder: Path, others: Collection[str], *, what: str) -> list[
         folder: Where to look.
         others: Further suffixes in lower case, such as `.txt`.
         what: How messages call the folder, such as `folder source`.
+        suffixes: Of recordings.
 
     Raises:
         DataError: The folder is missing, or no recording is below it.
@@ -86,19 +95,19 @@ def recordings_and(folder: Path, others: Collection[str], *, what: str) -> list[
             f"The {what} {folder} is missing. Correct `source.path` in the recipe (relative paths "
             "start at the project, or at VOXMILL_DATA), or put the data there."
         )
-    wanted = AUDIO_SUFFIXES | frozenset(others)
+    wanted = frozenset(suffixes) | frozenset(others)
     paths = sorted(_relative_files(folder, wanted))
-    if not any(is_recording(path) for path in paths):
+    if not any(is_recording(path, suffixes) for path in paths):
         raise DataError(
             f"The {what} {folder} holds no recordings; expected files ending in "
-            f"{', '.join(sorted(AUDIO_SUFFIXES))}. Correct `source.path` or fill the folder."
+            f"{', '.join(sorted(suffixes))}. Correct `source.path` or fill the folder."
         )
     return paths
 
 
-def is_recording(path: str) -> bool:
+def is_recording(path: str, suffixes: Collection[str] = AUDIO_SUFFIXES) -> bool:
     """Whether a path ends as recordings do."""
-    return Path(path).suffix.lower() in AUDIO_SUFFIXES
+    return Path(path).suffix.lower() in suffixes
 
 
 def _relative_files(folder: Path, suffixes: Collection[str]) -> list[str]:

@@ -19,8 +19,8 @@ class CtcBatch:
     """Features and labels, padded to the longest."""
 
     features: torch.Tensor
-    """(B, T, F) mel features or (B, T) samples, float32, zero past each end; mel features that
-    transformers' Parakeet would pad have one frame more than the longest utterance."""
+    """(B, T, F) mel or other features or (B, T) samples, float32, zero past each end; mel features
+    that transformers' Parakeet would pad have one frame more than the longest utterance."""
     frames: torch.Tensor
     """(B,) int64 input frames of each utterance."""
     labels: torch.Tensor

@@ -11,6 +11,22 @@ from pydantic import Field
 from voxmill.section import Conflict, Section
 
 
+class AudioInput(Section):
+    """Recordings: samples, or the log-mel features of them."""
+
+    kind: Literal["audio"] = "audio"
+
+
+class FeatureInput(Section):
+    """Arrays (T, D) of a source `features`, brought to zero mean and unit variance."""
+
+    kind: Literal["features"]
+    dimensions: int = Field(ge=1)
+    """D; a multiple of `encoder.subsampling`, and the same as `source.dimensions`."""
+    frame_seconds: float = Field(gt=0)
+    """Length of one step; the same as `source.frame_seconds`."""
+
+
 class ConformerEncoder(Section):
     """A conformer from scratch (Gulati et al., 2020, in the Fast Conformer form)."""
 
@@ -26,7 +42,7 @@ class ConformerEncoder(Section):
     kernel: int = Field(default=15, ge=3)
     """Frames that the depthwise convolution spans; odd."""
     subsampling: Literal[2, 4, 8] = 4
-    """Mel frames (10 ms each) that become one output frame."""
+    """Mel frames (10 ms each), or steps of features, that become one output frame."""
     subsampling_channels: int = Field(default=32, ge=1)
     """Channels of the convolutions that shorten the time axis."""
     dropout: float = Field(default=0.1, ge=0, lt=1)
@@ -122,6 +138,8 @@ class VocabularyConfig(Section):
 class CtcModelConfig(Section):
     """A front end, an encoder and a CTC head; an attention decoder beside it where asked."""
 
+    input: AudioInput | FeatureInput = Field(default_factory=AudioInput, discriminator="kind")
+
     sample_rate_hz: Literal[8000, 16000] = 16000
     """What recordings are resampled to."""
     mel_bins: int = Field(default=80, ge=20, le=128)
@@ -142,19 +160,45 @@ class CtcModelConfig(Section):
 
     def conflicts(self) -> Iterator[Conflict]:
         """Bands survive subsampling; what only a pretrained encoder has is asked only of one."""
+        if isinstance(self.input, FeatureInput):
+            yield from self._mel_conflicts()
         if isinstance(self.encoder, PretrainedEncoder):
             yield from self._pretrained_conflicts()
             return
         step = self.encoder.subsampling
-        if self.mel_bins % step:
+        if self.input_bins % step:
+            field = "input.dimensions" if isinstance(self.input, FeatureInput) else "mel_bins"
             allowed = f"a multiple of encoder.subsampling ({step})"
             others = ("encoder.subsampling",)
-            yield Conflict("mel_bins", str(self.mel_bins), allowed, others=others)
+            yield Conflict(field, str(self.input_bins), allowed, others=others)
         if self.ctc_weight < 1:
             allowed = "1 with encoder.kind conformer: an attention decoder needs a pretrained one"
             yield Conflict("ctc_weight", str(self.ctc_weight), allowed, others=("encoder.kind",))
 
+    @property
+    def input_bins(self) -> int:
+        """Values of one step that the network hears: mel bands, or dimensions of features."""
+        return self.input.dimensions if isinstance(self.input, FeatureInput) else self.mel_bins
+
+    @property
+    def frame_seconds(self) -> float:
+        """Length of an output frame."""
+        if isinstance(self.input, FeatureInput) and isinstance(self.encoder, ConformerEncoder):
+            return round(self.input.frame_seconds * self.encoder.subsampling, 9)
+        return self.encoder.frame_seconds
+
+    def _mel_conflicts(self) -> Iterator[Conflict]:
+        """What makes features of sound has nothing to do where features come in."""
+        for name in ("sample_rate_hz", "mel_bins", "normalise"):
+            found, usual = getattr(self, name), type(self).model_fields[name].default
+            if found != usual:
+                allowed = f"left out, or {usual}: the input is features, not sound"
+                yield Conflict(name, str(found), allowed, others=("input.kind",))
+
     def _pretrained_conflicts(self) -> Iterator[Conflict]:
+        if isinstance(self.input, FeatureInput):
+            allowed = "audio with a pretrained encoder: it was trained on sound"
+            yield Conflict("input.kind", self.input.kind, allowed, others=("encoder.kind",))
         if self.sample_rate_hz != 16000:
             allowed = "16000: pretrained speech encoders know no other rate"
             found = str(self.sample_rate_hz)

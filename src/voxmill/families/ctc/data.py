@@ -1,6 +1,7 @@
 """Batches out of prepare's shards: augmented and shuffled to train on, plain to validate on.
 
-Legend: N samples, T input frames (mel frames, or samples), F mel bands.
+Legend: N samples, T input frames (mel frames, samples, or steps of features), F mel bands or
+dimensions of features.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from voxmill.families.ctc.hearing import Hearing, batch_frontend
 from voxmill.families.ctc.takes import Take, TakePlan
 from voxmill.families.family import Samples
 from voxmill.signal import augment
+from voxmill.signal.standardise import FeatureSettings, strung
 from voxmill.training.batching import BucketPlan
 from voxmill.training.config import AugmentConfig, TrainConfig
 
@@ -24,7 +26,7 @@ _VALIDATION_SEED = 0
 
 
 class SampleReader(Protocol):
-    """Reads an utterance's samples, (N,) float32 in [-1, 1]."""
+    """Reads an utterance's samples, (N,) float32 in [-1, 1], or its features, (T, F) float32."""
 
     def samples(self, utterance: PreparedUtterance) -> Samples:
         """The first `utterance.samples` samples from where it stands in its shard."""
@@ -110,6 +112,10 @@ class TrainingBatches:
         )
 
     def _wave(self, take: Take, generator: np.random.Generator) -> Samples:
+        settings = self._speech.hearing.frontend
+        if isinstance(settings, FeatureSettings):  # no waveform, nothing that distorts one
+            read = self._speech.reader.samples
+            return strung([read(self._member(i)) for i in take.members], take.pauses, settings)
         parts = [
             augment.change_speed(self._speech.reader.samples(self._member(index)), speed)
             for index, speed in zip(take.members, take.speeds, strict=True)
@@ -117,16 +123,16 @@ class TrainingBatches:
         wave = augment.concatenate(
             parts,
             take.pauses,
-            sample_rate_hz=self._rate_hz,
+            sample_rate_hz=settings.sample_rate_hz,
             generator=generator,
         )
         wave = augment.pad(
             wave,
             take.edges,
-            sample_rate_hz=self._rate_hz,
+            sample_rate_hz=settings.sample_rate_hz,
             generator=generator,
         )
-        wave = _recoloured(wave, self._train.augment, generator, self._rate_hz)
+        wave = _recoloured(wave, self._train.augment, generator, settings.sample_rate_hz)
         return _distorted(wave, self._train.augment, generator)
 
     def _warps(self, generators: Sequence[np.random.Generator]) -> list[float] | None:

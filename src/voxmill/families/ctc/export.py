@@ -1,6 +1,7 @@
 """A trained network in the pieces that packaging writes: for transformers and for ONNX.
 
-Legend: B utterances, T mel frames, F mel bands, S output frames.
+Legend: B utterances, T mel frames (or steps of features), F mel bands (or dimensions), S output
+frames.
 """
 
 from __future__ import annotations
@@ -15,12 +16,14 @@ import torch
 from torch import nn
 from transformers.models.parakeet.modeling_parakeet import ParakeetEncoderConvolutionModule
 
+from voxmill.corpus.features import read_settings
 from voxmill.families.ctc.config import CtcModelConfig
 from voxmill.families.ctc.hearing import batch_frontend
 from voxmill.families.ctc.hub import code_of, processor_of, summary_of
 from voxmill.families.ctc.network import Network, build, load_weights, log_probabilities
 from voxmill.families.family import Exportable, OnnxGraph, Samples
 from voxmill.signal.frontend import settings_to_json
+from voxmill.signal.standardise import FeatureSettings
 from voxmill.signal.waveform import WaveformSettings
 from voxmill.text.tokenizer import BLANK_ID, TextTokenizer
 
@@ -44,7 +47,13 @@ def exportable(
     """
     tokenizer = prepared / "tokenizer"
     text = TextTokenizer.from_folder(tokenizer)
-    network = build(model, tokens=text.size, base=prepared / "base", pretrained=False)
+    network = build(
+        model,
+        tokens=text.size,
+        base=prepared / "base",
+        features=read_settings(prepared),
+        pretrained=False,
+    )
     load_weights(network.module, tensors)
     network.module.eval()
     frontend = settings_to_json(network.hearing.frontend)
@@ -73,8 +82,11 @@ def acoustic_graph(network: Network) -> OnnxGraph:
     The CTC branch alone: an attention decoder is released with the Hugging Face folder.
     """
     front_end = batch_frontend(network.hearing.frontend)
-    waveform = isinstance(network.hearing.frontend, WaveformSettings)
-    inputs = ("input_values", "samples") if waveform else INPUTS
+    inputs = INPUTS
+    if isinstance(network.hearing.frontend, WaveformSettings):
+        inputs = ("input_values", "samples")
+    elif isinstance(network.hearing.frontend, FeatureSettings):
+        inputs = ("input_features", "steps")
 
     def example(batch: Sequence[Samples]) -> tuple[Any, ...]:
         features, frames = front_end(batch)

@@ -58,8 +58,8 @@ class CtcFamily:
         """Output frames of a recording; exact, as the network gives them."""
         from voxmill.families.ctc.hearing import hearing_of
 
-        config = _typed(model)
-        return hearing_of(config).frames_of(round(seconds * config.sample_rate_hz))
+        hearing = hearing_of(_typed(model))
+        return hearing.frames_of(round(seconds * hearing.frontend.sample_rate_hz))
 
     def kit(
         self,

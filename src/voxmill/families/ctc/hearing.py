@@ -1,7 +1,7 @@
 """From samples to output frames: what a network hears, and how many frames it gives for it.
 
-Legend: B utterances, N samples, T input frames (mel frames, or samples), F mel bands,
-S output frames.
+Legend: B utterances, N samples, T input frames (mel frames, samples, or steps of features), F mel
+bands or dimensions of features, S output frames.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from typing import TypeVar
 
 import torch
 
-from voxmill.families.ctc.config import CtcModelConfig, PretrainedEncoder
+from voxmill.families.ctc.config import CtcModelConfig, FeatureInput, PretrainedEncoder
 from voxmill.families.family import Samples
 from voxmill.signal.frontend import FrontendSettings
 from voxmill.signal.mel import MelSettings
+from voxmill.signal.standardise import FeatureSettings, Standardised
 from voxmill.signal.torch_mel import TorchLogMel
 from voxmill.signal.waveform import Waveform, WaveformSettings
 
@@ -46,20 +47,21 @@ class Hearing:
         return frames
 
     def frames_of(self, samples: int) -> int:
-        """Output frames of a recording of that many samples."""
+        """Output frames of a recording of that many samples, or of an array of so many steps."""
         return max(0, self.output_frames(self.frontend.frames(samples)))
 
     def arguments(self, features: torch.Tensor, frames: torch.Tensor) -> dict[str, torch.Tensor]:
         """A batch as the network's `forward` names it.
 
         Args:
-            features: (B, T, F) mel features, or (B, N) samples.
+            features: (B, T, F) mel or other features, or (B, N) samples.
             frames: (B,) valid ones of each utterance; what lies past them is masked.
         """
         inside = torch.arange(features.shape[1], device=features.device) < frames[:, None]
         if isinstance(self.frontend, WaveformSettings):
             return {"input_values": features, "attention_mask": inside}
-        if self.frontend.normalise == "loudest":  # transformers' Whisper has time last
+        if isinstance(self.frontend, MelSettings) and self.frontend.normalise == "loudest":
+            # transformers' Whisper has time last
             return {"input_features": features.transpose(1, 2), "attention_mask": inside}
         return {"input_features": features, "attention_mask": inside}
 
@@ -74,7 +76,22 @@ def batch_frontend(settings: FrontendSettings) -> BatchFrontend:
     """The front end for training and for the ONNX graph's examples."""
     if isinstance(settings, MelSettings):
         return TorchLogMel(settings)
+    if isinstance(settings, FeatureSettings):
+        return _TorchFeatures(settings)
     return _TorchWaveform(settings)
+
+
+class _TorchFeatures:
+    def __init__(self, settings: FeatureSettings) -> None:
+        self._standardised = Standardised(settings)
+
+    def __call__(
+        self, batch: Sequence[Samples], *, warps: Sequence[float] | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        del warps  # dimensions of any kind have no frequencies to stretch
+        rows = [torch.from_numpy(self._standardised(array)) for array in batch]  # (T, F) each
+        frames = torch.tensor([len(row) for row in rows])
+        return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True), frames
 
 
 class _TorchWaveform:
@@ -90,9 +107,18 @@ class _TorchWaveform:
         return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True), frames
 
 
-def hearing_of(model: CtcModelConfig) -> Hearing:
-    """What the model of a recipe hears."""
+def hearing_of(model: CtcModelConfig, features: FeatureSettings | None = None) -> Hearing:
+    """What the model of a recipe hears.
+
+    Args:
+        model: The section `model`.
+        features: What prepare measured on the training split, where the input is features; to
+            count frames it is not needed.
+    """
     encoder = model.encoder
+    if isinstance(model.input, FeatureInput) and not isinstance(encoder, PretrainedEncoder):
+        plain = FeatureSettings.plain(model.input.dimensions, model.input.frame_seconds)
+        return Hearing(frontend=features or plain, subsampling=encoder.subsampling)
     if not isinstance(encoder, PretrainedEncoder):
         settings = MelSettings.for_rate(model.sample_rate_hz, model.mel_bins, model.normalise)
         return mel_hearing(settings, encoder.subsampling)

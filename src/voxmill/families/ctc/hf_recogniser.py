@@ -1,6 +1,7 @@
 """Recognises speech with a packaged Hugging Face folder, through transformers.
 
-Legend: N samples, T input frames (mel frames, or samples), F mel bands, S output frames.
+Legend: N samples, T input frames (mel frames, samples, or steps of features), F mel bands or
+dimensions of features, S output frames.
 """
 
 from __future__ import annotations
@@ -17,13 +18,18 @@ from transformers.utils.logging import disable_progress_bar
 
 from voxmill.errors import DataError, UsageError
 from voxmill.families.ctc.decode import ATTENTION, Decoder
-from voxmill.families.ctc.hearing import Hearing, mel_hearing, whisper_hearing
+from voxmill.families.ctc.hearing import Hearing, batch_frontend, mel_hearing, whisper_hearing
 from voxmill.families.ctc.model import settings_of
 from voxmill.families.ctc.modeling_voxformer import VoxformerConfig, VoxformerForCTC
 from voxmill.families.ctc.network import log_probabilities
 from voxmill.families.family import Hypothesis, Samples
+from voxmill.signal.frontend import settings_from_json
+from voxmill.signal.standardise import FeatureSettings
 from voxmill.signal.waveform import WaveformSettings
 from voxmill.text.tokenizer import TextTokenizer
+
+FRONTEND_FILE = "frontend.json"
+"""Beside the weights where the input is features, for transformers has no extractor for them."""
 
 
 class HuggingFaceRecogniser:
@@ -43,8 +49,11 @@ class HuggingFaceRecogniser:
             self._model = (
                 _class_of(folder).from_pretrained(str(folder), use_safetensors=True, **local).eval()
             )
-            self._extractor = AutoFeatureExtractor.from_pretrained(str(folder), **local)
-        except (OSError, KeyError, ValueError) as error:
+            self._extractor: Any = None  # transformers has none for features
+            features = _feature_settings(folder)
+            if features is None:
+                self._extractor = AutoFeatureExtractor.from_pretrained(str(folder), **local)
+        except (OSError, KeyError, TypeError, ValueError) as error:
             raise DataError(
                 f"Hugging Face folder {folder} cannot be loaded: {error}. Run package."
             ) from error
@@ -53,7 +62,7 @@ class HuggingFaceRecogniser:
                 f"evaluate.decoder is {ATTENTION}, but {folder} holds no attention decoder: it "
                 "was trained with model.ctc_weight 1. Choose greedy or beam."
             )
-        self._hearing = _hearing(self._model, self._extractor)
+        self._hearing = _hearing(self._model, self._extractor, features)
         self._tokenizer = TextTokenizer.from_folder(folder)
 
     def transcribe(self, samples: Samples) -> Hypothesis:
@@ -75,7 +84,9 @@ class HuggingFaceRecogniser:
         return self._decoder.decode(scores[: int(self._hearing.output_frames(frames))].numpy())
 
     def _features(self, samples: Samples) -> torch.Tensor:
-        """(1, T, F) or (1, T) as the folder's own extractor gives them."""
+        """(1, T, F) or (1, T) as the folder's own extractor, or frontend.json, gives them."""
+        if isinstance(self._hearing.frontend, FeatureSettings):
+            return batch_frontend(self._hearing.frontend)([samples])[0]
         asked: dict[str, Any] = {
             "sampling_rate": self._extractor.sampling_rate,
             "return_tensors": "pt",
@@ -102,7 +113,19 @@ def _class_of(folder: Path) -> Any:
     )
 
 
-def _hearing(model: Any, extractor: Any) -> Hearing:
+def _feature_settings(folder: Path) -> FeatureSettings | None:
+    """How arrays are standardised; None where the folder hears sound."""
+    file = folder / FRONTEND_FILE
+    if not file.is_file():
+        return None
+    settings = settings_from_json(json.loads(file.read_text(encoding="utf-8")))
+    return settings if isinstance(settings, FeatureSettings) else None
+
+
+def _hearing(model: Any, extractor: Any, features: FeatureSettings | None) -> Hearing:
+    if features is not None:
+        subsampling = model.config.encoder_config.subsampling_factor
+        return Hearing(frontend=features, subsampling=subsampling)
     if not isinstance(model, VoxformerForCTC):
         return mel_hearing(settings_of(extractor), model.config.encoder_config.subsampling_factor)
     if model.hears_waveform:

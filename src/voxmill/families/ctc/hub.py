@@ -14,11 +14,11 @@ from transformers import (
 )
 
 from voxmill.families.ctc import modeling_voxformer
-from voxmill.families.ctc.config import ConformerEncoder, CtcModelConfig
+from voxmill.families.ctc.config import ConformerEncoder, CtcModelConfig, FeatureInput
 from voxmill.families.ctc.model import feature_extractor
 from voxmill.families.ctc.network import Network
-from voxmill.signal.frontend import FrontendSettings
 from voxmill.signal.mel import MelSettings
+from voxmill.signal.standardise import FeatureSettings
 from voxmill.signal.waveform import WaveformSettings
 from voxmill.text.tokenizer import BLANK
 
@@ -41,6 +41,8 @@ def processor_of(network: Network, tokenizer: Path, model: CtcModelConfig) -> An
     """Front end and tokenizer as transformers packages them."""
     text = ParakeetTokenizer.from_pretrained(str(tokenizer))
     settings = network.hearing.frontend
+    if isinstance(settings, FeatureSettings):
+        return text  # transformers has no extractor for them
     if isinstance(settings, MelSettings) and settings.normalise != "loudest":
         processor = ParakeetProcessor(
             feature_extractor(settings), text, blank_token=BLANK, decoder_type="ctc"
@@ -54,7 +56,7 @@ def processor_of(network: Network, tokenizer: Path, model: CtcModelConfig) -> An
     return Wav2Vec2Processor(extractor_of(settings), text)
 
 
-def extractor_of(settings: FrontendSettings) -> Any:
+def extractor_of(settings: MelSettings | WaveformSettings) -> Any:
     """The front end of a pretrained encoder."""
     if isinstance(settings, WaveformSettings):
         return Wav2Vec2FeatureExtractor(
@@ -72,10 +74,13 @@ def summary_of(module: Any, model: CtcModelConfig, *, tokens: int) -> str:
     encoder = model.encoder
     written = f"{tokens} tokens ({kind}, blank included)."
     if isinstance(encoder, ConformerEncoder):
+        heard = f"{model.sample_rate_hz} Hz audio"
+        if isinstance(model.input, FeatureInput):
+            heard = f"features of {model.input.dimensions} dimensions"
         return (
             f"A Fast Conformer with a CTC head, trained from scratch: {encoder.layers} layers of "
-            f"width {encoder.d_model}, {millions:.2f} million parameters, {model.sample_rate_hz} "
-            f"Hz audio, {10 * encoder.subsampling} ms a frame, {written}"
+            f"width {encoder.d_model}, {millions:.2f} million parameters, {heard}, "
+            f"{1000 * model.frame_seconds:g} ms a frame, {written}"
         )
     blocks = ""
     if encoder.blocks:

@@ -33,7 +33,7 @@ def build_conformer(
     """
     network = ParakeetForCTC(network_config(model, sizes, tokens=tokens))
     _draw_weights(network)
-    if model.normalise == "none":
+    if model.normalise == "none":  # never with features, which are standardised
         _expect_log_energies(network)
     return network
 
@@ -53,7 +53,7 @@ def network_config(
         conv_kernel_size=sizes.kernel,
         subsampling_factor=sizes.subsampling,
         subsampling_conv_channels=sizes.subsampling_channels,
-        num_mel_bins=model.mel_bins,
+        num_mel_bins=model.input_bins,
         dropout=sizes.dropout,
         activation_dropout=sizes.dropout,
         attention_dropout=sizes.dropout,

@@ -14,10 +14,11 @@ import torch
 from torch import nn
 
 from voxmill.errors import DataError
-from voxmill.families.ctc.config import ConformerEncoder, CtcModelConfig
+from voxmill.families.ctc.config import ConformerEncoder, CtcModelConfig, FeatureInput
 from voxmill.families.ctc.hearing import Hearing, hearing_of
 from voxmill.families.ctc.model import build_conformer
 from voxmill.families.ctc.pretrained import build_voxformer, read_base
+from voxmill.signal.standardise import FeatureSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +35,7 @@ def build(
     *,
     tokens: int,
     base: Path | None = None,
+    features: FeatureSettings | None = None,
     pretrained: bool = True,
     gradient_checkpointing: bool = False,
 ) -> Network:
@@ -43,17 +45,19 @@ def build(
         model: The section `model`.
         tokens: Size of the vocabulary, blank included.
         base: Folder of the pretrained encoder, as prepare carries it; from scratch there is none.
+        features: What prepare measured on the training split, where the input is features.
         pretrained: Whether to load the encoder's weights; not where a checkpoint follows.
         gradient_checkpointing: Computes activations again on the way back: less memory, a third
             more time.
 
     Raises:
-        DataError: The pretrained encoder is of another kind, or damaged.
+        DataError: The pretrained encoder is of another kind, or damaged; or prepare has measured
+            features where sound is heard, or the other way round.
         UsageError: There is no pretrained encoder.
     """
     if isinstance(model.encoder, ConformerEncoder):
         module: Any = build_conformer(model, model.encoder, tokens=tokens)
-        hearing = hearing_of(model)
+        hearing = hearing_of(model, _fitting(features, model))
     else:
         found = read_base(base, model.encoder, model)
         module = build_voxformer(model, model.encoder, found, tokens=tokens, pretrained=pretrained)
@@ -61,6 +65,17 @@ def build(
     if gradient_checkpointing:
         module.gradient_checkpointing_enable({"use_reentrant": False})
     return Network(module=module, hearing=hearing)
+
+
+def _fitting(features: FeatureSettings | None, model: CtcModelConfig) -> FeatureSettings | None:
+    wanted = model.input_bins if isinstance(model.input, FeatureInput) else None
+    found = None if features is None else features.dimensions
+    if found != wanted:
+        raise DataError(
+            f"model.input is {model.input.kind} with {wanted or 'no'} dimensions, but prepare's "
+            f"features.json has {found or 'none'}. Run ingest, audit and prepare again."
+        )
+    return features
 
 
 def log_probabilities(

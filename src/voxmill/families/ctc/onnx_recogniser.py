@@ -65,5 +65,5 @@ class OnnxRecogniser:
 def _frontend(file: Path) -> Frontend:
     try:
         return frontend(settings_from_json(json.loads(file.read_text(encoding="utf-8"))))
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, KeyError) as error:
         raise DataError(f"Front end {file} cannot be read: {error}. Run package.") from error

@@ -7,12 +7,13 @@ from pathlib import Path
 
 from torch import nn
 
-from voxmill.corpus.shards import ShardReader
+from voxmill.corpus.feature_shards import open_shards
+from voxmill.corpus.features import read_settings
 from voxmill.corpus.utterance import PreparedUtterance
 from voxmill.errors import DataError
 from voxmill.families.ctc.config import CtcModelConfig
 from voxmill.families.ctc.data import Speech, TrainingBatches, ValidationBatches
-from voxmill.families.ctc.hearing import Hearing
+from voxmill.families.ctc.hearing import Hearing, hearing_of
 from voxmill.families.ctc.network import build
 from voxmill.families.ctc.objective import CtcObjective
 from voxmill.families.ctc.starting import start_from
@@ -42,7 +43,8 @@ def training_kit(
     """
     del stop  # nothing here takes long: takes are drawn and features computed batch by batch
     tokenizer = TextTokenizer.from_folder(prepared / "tokenizer")
-    chosen = select(_split(utterances, "train"), train, sample_rate_hz=model.sample_rate_hz)
+    rate_hz = hearing_of(model).frontend.sample_rate_hz
+    chosen = select(_split(utterances, "train"), train, sample_rate_hz=rate_hz)
     if not chosen.utterances:
         raise DataError(
             f"Split `train`: all {chosen.skipped} utterances are longer than train.max_seconds "
@@ -54,6 +56,7 @@ def training_kit(
         model,
         tokens=tokenizer.size,
         base=prepared / "base",
+        features=read_settings(prepared),
         gradient_checkpointing=train.gradient_checkpointing,
     )
     started = start_from(network.module, prepared / "init")
@@ -114,7 +117,7 @@ def _speech(
 ) -> Speech:
     return Speech(
         utterances=utterances,
-        reader=ShardReader(prepared / "shards"),
+        reader=open_shards(prepared),
         hearing=hearing,
         separator=separator,
     )

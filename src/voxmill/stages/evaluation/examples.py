@@ -20,7 +20,7 @@ class Example:
     transcript: Transcript
     pairs: tuple[WordPair, ...]
     audio: str | None
-    """Data URI; None where the recording did not fit the page."""
+    """Data URI; None where the recording did not fit the page, or is none."""
 
     @property
     def kinds(self) -> str:
@@ -32,8 +32,8 @@ def worst_examples(
     measurements: Sequence[Measurement],
     *,
     count: int,
-    samples: Callable[[PreparedUtterance], Samples],
-    sample_rate_hz: int,
+    samples: Callable[[PreparedUtterance], Samples] | None,
+    sample_rate_hz: float,
     budget_bytes: int,
 ) -> tuple[Example, ...]:
     """The utterances with the most word errors, over all test sets; none without an error.
@@ -44,7 +44,8 @@ def worst_examples(
     Args:
         measurements: One artefact on each test set.
         count: At most so many.
-        samples: Reads the recording of an utterance: (N,) in [-1, 1].
+        samples: Reads the recording of an utterance: (N,) in [-1, 1]; None: there is nothing to
+            listen to.
         sample_rate_hz: Of the recordings.
         budget_bytes: Largest sum of all embedded recordings.
     """
@@ -55,12 +56,14 @@ def worst_examples(
         if transcript.score.words.errors
     ]
     worst = sorted(wrong, key=_badness)[:count]
-    audio = embed(
-        [transcript.utterance for _, transcript in worst],
-        samples=samples,
-        sample_rate_hz=sample_rate_hz,
-        budget_bytes=budget_bytes,
-    )
+    audio: tuple[str | None, ...] = (None,) * len(worst)
+    if samples is not None:
+        audio = embed(
+            [transcript.utterance for _, transcript in worst],
+            samples=samples,
+            sample_rate_hz=int(sample_rate_hz),
+            budget_bytes=budget_bytes,
+        )
     return tuple(
         Example(test_set=test_set, transcript=transcript, pairs=_pairs(transcript), audio=uri)
         for (test_set, transcript), uri in zip(worst, audio, strict=True)

@@ -27,8 +27,9 @@ class Bench:
     decoder: str
     """As `Family.recogniser` takes it."""
     samples: Callable[[PreparedUtterance], Samples]
-    """Reads the recording of an utterance: (N,) in [-1, 1]."""
-    sample_rate_hz: int
+    """Reads the recording of an utterance: (N,) in [-1, 1], or (T, D) features."""
+    sample_rate_hz: float
+    """Of features: steps a second."""
     clock: Callable[[], float]
     """Seconds, monotonic."""
     stop_requested: Callable[[], bool]

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from voxmill.corpus.sources.config import (
+    FeaturesSource,
     FolderSource,
     LibriSpeechSource,
     MixtureSource,
@@ -16,8 +17,10 @@ from voxmill.corpus.utterance import PreparedUtterance
 from voxmill.families.family import Exportable
 from voxmill.packaging.model_card import Lineage, ModelCard, SplitSummary
 from voxmill.recipe.recipe import Recipe
+from voxmill.signal.frontend import FEATURES
 from voxmill.stages.evaluation.curves import read_series
 from voxmill.stages.evaluation.lineage import read_origins
+from voxmill.stages.sample_rate import sample_rate_of
 
 _DECODER = "ctc-greedy"
 _FIGURES = {
@@ -53,9 +56,10 @@ def describe(
         task=pieces.task,
         architecture=pieces.summary,
         source=source_sentence(recipe.source),
-        splits=_splits(utterances, sample_rate_hz=recipe.model.sample_rate_hz),
+        splits=_splits(utterances, sample_rate_hz=sample_rate_of(recipe.model)),
         figures=_validation_figures(inputs["train"] / "curves.jsonl"),
         figures_decoder=_DECODER,
+        hears_arrays=pieces.frontend.get("kind") == FEATURES,
         lineage=Lineage(
             recipe=recipe.name,
             git_commit=commits[-1] if commits else "",
@@ -77,13 +81,18 @@ def source_sentence(source: SourceConfig) -> str:
             return f"LibriSpeech (CC BY 4.0): {subsets}."
         case FolderSource():
             return f"Recordings of the folder `{Path(source.path).name}`."
+        case FeaturesSource():
+            return (
+                f"Arrays of the folder `{Path(source.path).name}`, {source.dimensions} dimensions "
+                f"every {source.frame_seconds:g} s."
+            )
         case MixtureSource():
             parts = [f"{name}: {source_sentence(part)}" for name, part in source.parts.items()]
             return "A mixture. " + " ".join(parts)
 
 
 def _splits(
-    utterances: Sequence[PreparedUtterance], *, sample_rate_hz: int
+    utterances: Sequence[PreparedUtterance], *, sample_rate_hz: float
 ) -> tuple[SplitSummary, ...]:
     names = sorted({utterance.split for utterance in utterances})
     members = {name: [u for u in utterances if u.split == name] for name in names}

@@ -1,16 +1,22 @@
-"""Recordings at the model's sample rate, in shards; those too short for their labels left out."""
+"""Recordings at the model's sample rate, in shards; those too short for their labels left out.
+
+Arrays of features are recordings whose samples have dimensions: (T, D) in place of (N,).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from voxmill.corpus.checks import needed_frames
+from voxmill.corpus.features import FeatureShape
 from voxmill.corpus.inventory import Inventory
 from voxmill.corpus.ordered_map import ordered_map
-from voxmill.corpus.shards import ShardPlace, ShardWriter
+from voxmill.corpus.shards import ShardPlace
 from voxmill.corpus.utterance import AuditedUtterance, PreparedUtterance, RejectedUtterance
+from voxmill.signal.array_file import read_array
 from voxmill.signal.audio_file import Samples, read_audio
 from voxmill.signal.resample import resample
 from voxmill.stages.preparation.material import Material
@@ -23,11 +29,19 @@ Decoded = tuple[AuditedUtterance, Samples]
 class ModelDemands:
     """What the model asks of recordings."""
 
-    sample_rate_hz: int
+    sample_rate_hz: float
+    """Of features: steps a second."""
     labels: Mapping[str, tuple[int, ...]]
     """Token ids by utterance id."""
     frames: Callable[[float], int]
     """Output frames for a recording of so many seconds."""
+
+
+class Writer(Protocol):
+    """Takes utterances into shards, sound or features."""
+
+    def add(self, samples: Samples) -> ShardPlace:
+        """Appends one utterance: (N,) or (T, D) float32."""
 
 
 def decoded(utterances: Iterable[AuditedUtterance], ingest: Path, rate: int) -> Iterable[Decoded]:
@@ -51,8 +65,30 @@ def decoded(utterances: Iterable[AuditedUtterance], ingest: Path, rate: int) -> 
         yield from ordered_map(read, utterances)
 
 
+def read_arrays(
+    utterances: Iterable[AuditedUtterance], ingest: Path, shape: FeatureShape
+) -> Iterable[Decoded]:
+    """Each utterance with its array (T, D), in order; read on all cores.
+
+    Args:
+        utterances: What to read.
+        ingest: Output folder of the stage ingest.
+        shape: What each array has to be.
+
+    Raises:
+        DataError: The inventory is damaged, or an array cannot be read any more.
+    """
+    with Inventory(ingest) as inventory:
+
+        def read(utterance: AuditedUtterance) -> Decoded:
+            content, name = inventory.read(utterance.audio), utterance.audio
+            return utterance, read_array(content, name=name, dimensions=shape.dimensions)
+
+        yield from ordered_map(read, utterances)
+
+
 def write_shards(
-    recordings: Iterable[Decoded], material: Material, demands: ModelDemands, writer: ShardWriter
+    recordings: Iterable[Decoded], material: Material, demands: ModelDemands, writer: Writer
 ) -> list[Prepared]:
     """Writes recordings behind each other; gives a prepared or a skipped utterance for each."""
     return [_written(one, samples, material, demands, writer) for one, samples in recordings]
@@ -63,7 +99,7 @@ def _written(
     samples: Samples,
     material: Material,
     demands: ModelDemands,
-    writer: ShardWriter,
+    writer: Writer,
 ) -> Prepared:
     skipped = _skipped(utterance, len(samples), demands)
     if skipped is not None:

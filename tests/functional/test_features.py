@@ -1,0 +1,159 @@
+"""A folder of arrays goes the whole way: from `.npy` files to a measured package."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from toys.directions import DIMENSIONS, FRAME_SECONDS, write_language
+from voxmill.corpus.features import read_settings
+from voxmill.recipe.reading import read_recipe
+from voxmill.recipe.recipe import Recipe
+from voxmill.stages.report import StageReport
+from voxmill.stages.runner import StageOrder, run_stage
+
+RECIPE = """\
+title: Letters as directions
+family: ctc
+source: {kind: features, path: arrays, dimensions: 6, frame_seconds: 0.02}
+audit: {frame_seconds: 0.04, max_rejected_share: 0.1}
+prepare:
+  split: {by: hash, validation_share: 0.15, test_share: 0.2}
+model:
+  input: {kind: features, dimensions: 6, frame_seconds: 0.02}
+  encoder:
+    {kind: conformer, d_model: 32, layers: 1, heads: 2, d_ff: 64, kernel: 7, subsampling: 2,
+     subsampling_channels: 8, dropout: 0.0}
+train:
+  seed: 3
+  epochs: 16
+  batch_seconds: 8.0
+  learning_rate: 4.0e-3
+  warmup_steps: 8
+  buckets: 4
+  threads: 1
+  augment: {time_masks: 1, frequency_masks: 1, frequency_mask_bins: 1, concatenate: 2}
+evaluate: {bootstrap_samples: 100}
+"""
+BROKEN = {
+    "nan_s0_900.npy": np.full((30, DIMENSIONS), np.nan, np.float32),
+    "wide_s0_901.npy": np.zeros((30, DIMENSIONS + 1), np.float32),
+    "flat_s0_902.npy": np.zeros(30, np.float32),
+    "none_s0_903.npy": np.zeros((0, DIMENSIONS), np.float32),
+}
+
+
+@dataclass(frozen=True)
+class Way:
+    """The outputs of all stages."""
+
+    folder: Path
+    reports: Mapping[str, StageReport]
+
+    def json(self, path: str) -> Any:
+        return json.loads((self.folder / path).read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def way(tmp_path_factory: pytest.TempPathFactory) -> Way:
+    folder = tmp_path_factory.mktemp("features")
+    write_language(folder / "arrays", arrays=120)
+    for name, array in BROKEN.items():
+        np.save(folder / "arrays" / name, array)
+    (folder / "arrays" / "text_s0_904.npy").write_text("no array at all")
+    (folder / "memory").mkdir()
+    (folder / "directions.yaml").write_text(RECIPE)
+    recipe = read_recipe(folder / "directions.yaml")
+    stages = ("ingest", "audit", "verify", "prepare", "probe", "train", "package", "evaluate")
+    reports = {}
+    torch.set_num_threads(1)
+    for stage in stages:
+        reports[stage] = run_stage(order(folder, stage, recipe, tuple(reports)))
+    return Way(folder=folder, reports=reports)
+
+
+def order(folder: Path, stage: str, recipe: Recipe, done: tuple[str, ...]) -> StageOrder:
+    inputs = {"source": folder / "arrays", "memory": folder / "memory"}
+    inputs |= {name: folder / name for name in done}
+    return StageOrder(
+        stage=stage, recipe=recipe, inputs=inputs, out=folder / stage, work=folder / "work"
+    )
+
+
+def test_every_stage_of_the_way_passes(way: Way) -> None:
+    """Gates of audit, prepare, package and evaluate included."""
+    verdicts = {name: report.verdict for name, report in way.reports.items()}
+    assert set(verdicts.values()) <= {"passed", "not_applicable"}, [
+        check for report in way.reports.values() for check in report.checks if not check.passed
+    ]
+
+
+def test_files_that_are_no_arrays_of_that_shape_are_rejected_with_their_reason(way: Way) -> None:
+    """Each fault has its own name."""
+    lines = (way.folder / "audit/rejected.jsonl").read_text().splitlines()
+    assert {one["id"]: one["reason"] for one in map(json.loads, lines)} == {
+        "nan_s0_900": "non_finite_array",
+        "wide_s0_901": "wrong_shape",
+        "flat_s0_902": "wrong_shape",
+        "none_s0_903": "empty_array",
+        "text_s0_904": "unreadable_array",
+    }
+
+
+def test_mean_and_deviation_are_those_of_the_training_split_alone(way: Way) -> None:
+    """Another split's values must not leak into what the network hears."""
+    rows = [json.loads(line) for line in (way.folder / "prepare/utterances.jsonl").open()]
+    arrays = [
+        np.load(way.folder / "arrays" / f"{row['id']}.npy")
+        for row in rows
+        if row["split"] == "train"
+    ]
+    assert 0 < len(arrays) < len(rows)
+    together = np.concatenate(arrays).astype(np.float64)
+    settings = read_settings(way.folder / "prepare")
+    assert settings is not None
+    np.testing.assert_allclose(settings.mean, together.mean(0), rtol=1e-5)
+    np.testing.assert_allclose(settings.deviation, together.std(0), rtol=1e-5)
+    assert way.json("package/onnx/frontend.json") == {"kind": "features", **settings.to_json()}
+    assert way.json("package/hf/frontend.json") == way.json("package/onnx/frontend.json")
+
+
+def test_the_packaged_files_read_the_language(way: Way) -> None:
+    """ONNX in both precisions and the Hugging Face folder, on unseen arrays."""
+    metrics = way.json("evaluate/metrics.json")
+    for artefact in ("hf", "onnx-fp32", "onnx-int8"):
+        assert metrics["test"][artefact]["cer"] < 0.1, metrics
+    seconds = sum(
+        json.loads(line)["samples"] * FRAME_SECONDS
+        for line in (way.folder / "prepare/utterances.jsonl").open()
+        if json.loads(line)["split"] == "test"
+    )
+    assert way.json("prepare/splits.json")["test"]["hours"] == round(seconds / 3600, 4)
+
+
+def test_the_report_has_no_player_for_what_nobody_can_hear(way: Way) -> None:
+    """Arrays are no sound."""
+    assert "<audio" not in (way.folder / "evaluate/index.html").read_text()
+
+
+def test_the_card_says_how_to_call_the_model_and_what_it_says_works(
+    way: Way, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The code of the card is run as it stands, on an array of the language."""
+    card = (way.folder / "package/hf/README.md").read_text()
+    assert "pipeline_tag" not in card
+    code = card.split("```python\n")[1].split("```")[0]
+    rows = [json.loads(line) for line in (way.folder / "evaluate/hypotheses.jsonl").open()]
+    row = next(row for row in rows if row["artefact"] == "hf")
+    features = np.load(way.folder / "arrays" / f"{row['id']}.npy")
+    np.save(tmp_path / "features.npy", features)
+    monkeypatch.chdir(tmp_path)
+    exec(code.replace("path/to/this/folder", str(way.folder / "package/hf")))
+    assert capsys.readouterr().out.strip() == row["hypothesis"]
