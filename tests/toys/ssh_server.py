@@ -1,4 +1,4 @@
-"""A real sshd on loopback with its own host key, its own list of keys, and nobody else's files."""
+"""A real sshd with its own host key, its own list of keys, and nobody else's files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from toys.monitoring import free_ports
 SSHD = shutil.which("sshd") or "/usr/sbin/sshd"
 START_SECONDS = 10.0
 CONFIG = """\
-ListenAddress 127.0.0.1
+ListenAddress {address}
 Port {port}
 HostKey {folder}/host_key
 AuthorizedKeysFile {folder}/authorized_keys
@@ -35,27 +35,31 @@ class SshServer:
 
     Args:
         folder: For keys, configuration and log.
+        address: Where it listens.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, address: str = "127.0.0.1") -> None:
         self.folder = folder
+        self.address = address
         self.port = free_ports(1)[0]
         self.user_key = make_key(folder / "user_key")
         self.host_key = make_key(folder / "host_key")
         self.known_hosts = folder / "known_hosts"
         self.known_hosts.write_text(self.line())
         shutil.copyfile(f"{self.user_key}.pub", folder / "authorized_keys")
-        (folder / "sshd_config").write_text(CONFIG.format(port=self.port, folder=folder))
+        (folder / "sshd_config").write_text(
+            CONFIG.format(address=address, port=self.port, folder=folder)
+        )
         self._process: subprocess.Popen[bytes] | None = None
 
     def url(self, folder: Path) -> str:
         """The remote that a folder of this machine is over SSH."""
-        return f"ssh://{getpass.getuser()}@127.0.0.1:{self.port}{folder}"
+        return f"ssh://{getpass.getuser()}@{self.address}:{self.port}{folder}"
 
     def line(self) -> str:
         """What belongs into known hosts for the present host key."""
         kind, key, *_ = Path(f"{self.host_key}.pub").read_text().split()
-        return f"[127.0.0.1]:{self.port} {kind} {key}\n"
+        return f"[{self.address}]:{self.port} {kind} {key}\n"
 
     def fingerprint(self) -> str:
         """The present host key's fingerprint, as OpenSSH shows it."""
@@ -101,11 +105,11 @@ def make_key(path: Path, kind: str = "ed25519") -> Path:
 
 
 @contextmanager
-def ssh_server(folder: Path) -> Iterator[SshServer]:
+def ssh_server(folder: Path, address: str = "127.0.0.1") -> Iterator[SshServer]:
     """An sshd that is there as long as the block runs."""
     assert Path(SSHD).exists(), "sshd not found: apt-get install openssh-server"
     folder.mkdir(parents=True, exist_ok=True)
-    server = SshServer(folder)
+    server = SshServer(folder, address)
     server.start()
     try:
         yield server
