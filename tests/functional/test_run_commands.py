@@ -87,7 +87,7 @@ def test_a_wrong_name_stage_launcher_or_override_is_64_with_what_there_is(say) -
         (("resume", "nobody"), "the newest there: digits/one, digits/two"),
         (("resume", "two", "--until", "bake"), "there are: ingest, audit"),
         (("resume", "two", "--force", "bake"), "there are: ingest, audit"),
-        (("resume", "two", "--launcher", "rocket"), "there are: docker, process"),
+        (("resume", "two", "--launcher", "rocket"), "there are: docker, pod, process"),
     ):
         code, said = say(*command)
         assert (code, words in said) == (64, True), said
