@@ -82,5 +82,7 @@ def test_an_origin_behind_a_cut_cable_is_given_up_with_all_that_was_started(
         patient.run("ls-remote", "ssh://nowhere/repository")
     assert caught.value.exit_code == 1
     started = int((tmp_path / "ssh").read_text())
-    ssh = identify(started)
+    deadline = time.monotonic() + 10  # a killed process is there until it is reaped
+    while (ssh := identify(started)) is not None and ssh.alive and time.monotonic() < deadline:
+        time.sleep(0.05)
     assert ssh is None or not ssh.alive
