@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from toys.directions import DIMENSIONS, FRAME_SECONDS, write_language
+from unit.cli.test_transcribe_command import transcribe
 from voxmill.corpus.features import read_settings
 from voxmill.recipe.reading import read_recipe
 from voxmill.recipe.recipe import Recipe
@@ -157,3 +158,15 @@ def test_the_card_says_how_to_call_the_model_and_what_it_says_works(
     monkeypatch.chdir(tmp_path)
     exec(code.replace("path/to/this/folder", str(way.folder / "package/hf")))
     assert capsys.readouterr().out.strip() == row["hypothesis"]
+
+
+def test_a_released_package_transcribes_arrays_without_torch(way: Way) -> None:
+    """As in the image that serves; a file that is no such array is refused by name."""
+    rows = [json.loads(line) for line in (way.folder / "evaluate/hypotheses.jsonl").open()]
+    row = next(row for row in rows if row["artefact"] == "onnx-fp32")
+    array = way.folder / "arrays" / f"{row['id']}.npy"
+    done = transcribe(way.folder / "package", array)
+    assert done.stdout == f"{array}\t{row['hypothesis']}\n", done.stderr
+    refused = transcribe(way.folder / "package", way.folder / "arrays/wide_s0_901.npy")
+    assert refused.returncode == 65
+    assert "expected (T, 6)" in refused.stderr

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import io
 import math
-from typing import Literal
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +19,10 @@ from voxmill.errors import DataError
 Steps = npt.NDArray[np.float32]
 ArrayFault = Literal["unreadable_array", "wrong_shape", "empty_array", "non_finite_array"]
 
-_HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+_HEADERS: Mapping[Any, Callable[..., Any]] = {
+    (1, 0): npy.read_array_header_1_0,
+    (2, 0): npy.read_array_header_2_0,
+}
 """Version 3 differs for names of fields alone, which no array of numbers has."""
 _NUMBERS = "fiu"
 """Kinds of dtype that are taken: floats, and whole numbers as sensors write them."""
@@ -58,7 +62,7 @@ def read_array(content: bytes, *, name: str, dimensions: int) -> Steps:
     _refuse_header(content, name)
     try:
         found = np.load(io.BytesIO(content), allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
+    except Exception as error:  # as below
         raise _unreadable(name, content, str(error)) from error
     if found.ndim != 2 or found.shape[1] != dimensions:
         detail = f"shape {found.shape}, expected (T, {dimensions})"
@@ -78,11 +82,12 @@ def _refuse_header(content: bytes, name: str) -> None:
     stream = io.BytesIO(content)
     try:
         version = npy.read_magic(stream)
-        read_header = _HEADERS.get(version)
-        if read_header is None:
-            raise _unreadable(name, content, f"unknown version {version}")
-        shape, _, dtype = read_header(stream)
-    except (ValueError, EOFError) as error:
+        if version not in _HEADERS:
+            raise ValueError(f"unknown version {version}")  # noqa: TRY301
+        shape, _, dtype = _HEADERS[version](stream)
+    except Exception as error:
+        # numpy promises ValueError, but a damaged header is read as a literal of Python, which
+        # fails in many ways; whatever they are, the file is no array
         raise _unreadable(name, content, str(error)) from error
     if dtype.kind not in _NUMBERS:
         detail = f"dtype {dtype}, expected float32, float64 or another number"

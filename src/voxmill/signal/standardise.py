@@ -18,7 +18,10 @@ import numpy.typing as npt
 Steps = npt.NDArray[np.float32]
 
 _LEAST_DEVIATION = 1e-6
-"""As a share of the mean's size (at least of 1): with less a dimension counts as constant."""
+"""As a share of the mean's size: with less a dimension counts as constant, for float32 could not
+tell its values apart. The mean alone decides: volts of a muscle are small and vary nevertheless."""
+_TINY = 1e-30
+"""Smaller deviations count as none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +67,15 @@ class FeatureSettings:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> FeatureSettings:
-        """Takes back what `to_json` gave."""
+        """Takes back what `to_json` gave.
+
+        Raises:
+            KeyError: Mean or deviation is missing.
+            TypeError: A setting is unknown.
+            ValueError: Mean and deviation are not of one length, or no numbers.
+        """
+        if len(values["mean"]) != len(values["deviation"]):
+            raise ValueError("mean and deviation have different lengths")
         lists = {name: tuple(map(float, values[name])) for name in ("mean", "deviation")}
         return cls(**{**values, **lists})
 
@@ -114,18 +125,18 @@ def strung(
     return np.concatenate(parts)
 
 
-def measured(arrays: Iterable[Steps], *, frame_seconds: float) -> FeatureSettings:
+def measured(arrays: Iterable[Steps], *, dimensions: int, frame_seconds: float) -> FeatureSettings:
     """Mean and deviation of all steps of all arrays, in one pass.
 
     Sums of squares would lose what matters where the mean is large; counts, means and squared
     distances are joined array by array instead (Chan, Golub and LeVeque, 1979).
 
     Args:
-        arrays: Any number of shape (T, D); of none nothing is known, which is mean 0 of one
-            dimension.
+        arrays: Any number of shape (T, D); of none nothing is known: mean 0 and deviation 1.
+        dimensions: D.
         frame_seconds: Length of one step.
     """
-    count, mean, distance = 0, np.zeros(1), np.zeros(1)
+    count, mean, distance = 0, np.zeros(dimensions), np.zeros(dimensions)
     for array in arrays:
         steps, own = len(array), array.astype(np.float64)
         own_mean = own.mean(0)  # (D,)
@@ -135,7 +146,7 @@ def measured(arrays: Iterable[Steps], *, frame_seconds: float) -> FeatureSetting
         mean = mean + apart * (steps / (count + steps))
         count += steps
     deviation = np.sqrt(distance / max(1, count))  # (D,)
-    constant = deviation <= _LEAST_DEVIATION * np.maximum(1.0, np.abs(mean))
+    constant = deviation <= np.maximum(_TINY, _LEAST_DEVIATION * np.abs(mean))
     return FeatureSettings(
         frame_seconds=frame_seconds,
         mean=_rounded(mean),

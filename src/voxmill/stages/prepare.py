@@ -126,7 +126,7 @@ def _measure(
     """Mean and deviation of what is trained on; the other splits must not be looked at."""
     reader = FeatureShardReader(context.out / SHARDS_FOLDER, dimensions=shape.dimensions)
     arrays = until_stopped(map(reader.samples, training), context, stage=PrepareStage.name)
-    write_settings(context.out, measured(arrays, frame_seconds=shape.frame_seconds))
+    write_settings(context.out, measured(arrays, **shape.model_dump()))
 
 
 def _write(
