@@ -139,11 +139,6 @@ def test_the_packaged_files_read_the_language(way: Way) -> None:
     assert way.json("prepare/splits.json")["test"]["hours"] == round(seconds / 3600, 4)
 
 
-def test_the_report_has_no_player_for_what_nobody_can_hear(way: Way) -> None:
-    """Arrays are no sound."""
-    assert "<audio" not in (way.folder / "evaluate/index.html").read_text()
-
-
 def test_the_card_says_how_to_call_the_model_and_what_it_says_works(
     way: Way, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,7 +20,9 @@ class Example:
     transcript: Transcript
     pairs: tuple[WordPair, ...]
     audio: str | None
-    """Data URI; None where the recording did not fit the page, or is none."""
+    """Data URI; None where the recording did not fit the page, or is no sound."""
+    audible: bool = True
+    """Whether there is something to hear."""
 
     @property
     def kinds(self) -> str:
@@ -65,7 +67,13 @@ def worst_examples(
             budget_bytes=budget_bytes,
         )
     return tuple(
-        Example(test_set=test_set, transcript=transcript, pairs=_pairs(transcript), audio=uri)
+        Example(
+            test_set=test_set,
+            transcript=transcript,
+            pairs=_pairs(transcript),
+            audio=uri,
+            audible=samples is not None,
+        )
         for (test_set, transcript), uri in zip(worst, audio, strict=True)
     )
 

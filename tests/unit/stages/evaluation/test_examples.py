@@ -34,6 +34,19 @@ def test_most_errors_come_first_then_the_highest_rate():
     assert all(example.audio.startswith("data:audio/flac") for example in found)
 
 
+def test_of_features_there_is_nothing_to_hear():
+    """Neither a player nor a note on why there is none."""
+    [found] = worst_examples(
+        [measurement(transcript("a", "x", id="one"))],
+        count=10,
+        samples=None,
+        sample_rate_hz=50.0,
+        budget_bytes=10**6,
+    )
+    assert found.audio is None
+    assert not found.audible
+
+
 def test_all_test_sets_compete_for_the_places():
     """The page shows the worst of all."""
     found = worst(

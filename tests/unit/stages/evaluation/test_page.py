@@ -54,13 +54,19 @@ class Reader(HTMLParser):
         self.text += data
 
 
-def page(*measurements, gates: EvaluateGates | None = None, origins: tuple = (), **more) -> str:
+def page(
+    *measurements,
+    gates: EvaluateGates | None = None,
+    origins: tuple = (),
+    audible: bool = True,
+    **more,
+) -> str:
     """A rendered page about those measurements."""
     found = results(*measurements)
     examples = worst_examples(
         found.main,
         count=30,
-        samples=lambda utterance: tone(utterance.samples),
+        samples=(lambda utterance: tone(utterance.samples)) if audible else None,
         sample_rate_hz=RATE_HZ,
         budget_bytes=10**6,
     )
@@ -84,6 +90,14 @@ def page(*measurements, gates: EvaluateGates | None = None, origins: tuple = (),
 
 WRONG = transcript("five one two", "nine one", id="u7", speaker="bob")
 RIGHT = transcript("one two", "one two")
+
+
+def test_only_what_can_be_heard_has_a_player():
+    """Of features neither a player nor a word on one that is missing."""
+    assert "audio" in Reader(page(measurement(WRONG))).tags
+    silent = Reader(page(measurement(WRONG), audible=False))
+    assert "audio" not in silent.tags
+    assert "too long to lie inside" not in silent.text
 
 
 def test_transcripts_and_names_cannot_become_markup():
