@@ -7,6 +7,7 @@ import os
 import random
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -43,7 +44,8 @@ class Attempt:
         return True
 
     def send(self, number: signal.Signals) -> None:
-        os.kill(self.process.pid, number)
+        with suppress(ProcessLookupError):  # it may have come to its end by itself
+            os.kill(self.process.pid, number)
 
     def exit_code(self) -> int:
         self.heard(10**9)
