@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
@@ -24,7 +23,7 @@ from contracts.launcher_contract import (
     job_lines,
     wait_until,
 )
-from toys.docker_engine import BASE_IMAGE, DockerEngine, docker_engine
+from toys.docker_engine import BASE_IMAGE, DockerEngine
 from voxmill.errors import EngineMissing
 from voxmill.launchers.container import container_name
 from voxmill.launchers.docker import DockerLauncher
@@ -32,13 +31,6 @@ from voxmill.launchers.launcher import StageRun
 
 TESTS = Path(__file__).resolve().parents[1]
 ATTACH_SECONDS = 5.0
-
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory) -> Iterator[DockerEngine]:
-    with docker_engine(tmp_path_factory.mktemp("engine")) as engine:
-        engine.build_base()
-        yield engine
 
 
 @pytest.fixture(autouse=True)

@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 import pytest
 
 from contracts.launcher_contract import LauncherContract
-from toys.docker_engine import BASE_IMAGE, REPOSITORY, DockerEngine, docker_engine
+from toys.docker_engine import BASE_IMAGE, REPOSITORY, DockerEngine
 from voxmill.launchers.container import container_name, creation
 from voxmill.launchers.docker import DockerLauncher
 from voxmill.launchers.engine import connect
@@ -25,13 +25,6 @@ from voxmill.launchers.launcher import StageRun
 from voxmill.launchers.same_path import check_same_path
 
 START_SECONDS = 30.0
-
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory) -> Iterator[DockerEngine]:
-    with docker_engine(tmp_path_factory.mktemp("engine")) as engine:
-        engine.build_base()
-        yield engine
 
 
 @pytest.fixture
