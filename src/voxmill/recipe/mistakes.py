@@ -85,7 +85,9 @@ def nearest_key(path: KeyPath, siblings: Sequence[str], keys: Sequence[KeyPath])
     words = get_close_matches(word, {str(key[-1]) for key in keys}, n=1, cutoff=0.8)
     alike = [dotted(key) for key in keys if [key[-1]] == words]
     # The first of those that are equally alike, in the order of the recipe's sections.
-    return max(alike, key=lambda key: SequenceMatcher(None, key, dotted(path)).ratio(), default=None)
+    return max(
+        alike, key=lambda key: SequenceMatcher(None, key, dotted(path)).ratio(), default=None
+    )
 
 
 def _wrong_field(error: Mapping[str, Any], path: KeyPath, values: Mapping[str, Any]) -> Mistake:

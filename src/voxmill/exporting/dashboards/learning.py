@@ -75,8 +75,8 @@ def detail_tiles() -> tuple[Tile, ...]:
         ),
         lines(
             "Frames undecided",
-            "Frame entropy as a share of that of pure guessing, by split. Near 100 % after warm-up: "
-            "collapse.",
+            "Frame entropy as a share of that of pure guessing, by split. Near 100 % after "
+            "warm-up: collapse.",
             [Query(f"voxmill_frame_entropy_ratio{{{RUN}}}", "{{split}}")],
             Look(unit="percentunit", low=0, high=1, thresholds=steps(GOOD, (0.95, BAD))),
         ),
