@@ -67,7 +67,7 @@ def measure(
             started = time.perf_counter()
             scores = way(features, frames)
             seconds += time.perf_counter() - started
-            transcripts.append(text.decode(greedy(scores.log_softmax(-1).numpy())))
+            transcripts.append(text.decode(greedy(scores.log_softmax(-1).numpy())).strip())
     return transcripts, seconds
 
 
@@ -91,14 +91,17 @@ def main() -> None:
     reader = ShardReader(asked.prepared / "shards")
     heard = [frontend([reader.samples(one)]) for one in utterances]
     audio = sum(one.samples for one in utterances) / 16000
-    took = {}
+    took: dict[str, float] = {}
+    read: dict[str, list[str]] = {}
     for name, way in (("sliced", sliced(network)), ("padded", padded(network))):
-        transcripts, took[name] = measure(way, heard, text)
-        score = total(score_utterances([one.text for one in utterances], transcripts))
+        read[name], took[name] = measure(way, heard, text)
+        score = total(score_utterances([one.text for one in utterances], read[name]))
         print(
             f"{name}: WER {score.wer:.4f}, CER {score.cer:.4f}, {took[name]:.2f} s for "
             f"{audio:.0f} s of speech (real-time factor {took[name] / audio:.4f})"
         )
+    other = sum(a != b for a, b in zip(read["sliced"], read["padded"], strict=True))
+    print(f"{other} of {len(utterances)} transcripts differ")
     print(f"padded / sliced: {took['padded'] / took['sliced']:.2f} times the time")
 
 
