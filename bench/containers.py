@@ -36,6 +36,14 @@ from voxmill.launchers.process import ProcessLauncher  # noqa: E402
 
 IMAGES = ("voxmill-stage", "voxmill-airflow", "voxmill-serve")
 SPEAK = ("-P", "-m", "voxmill.cli.main", "--version")
+VALUES = {
+    **SMALL,
+    "source.utterances": 160,
+    "source.max_words": 1,
+    "train.batch_seconds": 12,
+    "train.epochs": 30,  # enough to learn a word, without which its gate is closed
+    "train.patience": "null",
+}
 WAIT = "import time\nprint('ready', flush=True)\ntime.sleep(30)"
 
 
@@ -154,8 +162,7 @@ def dags(folder: Path, repeat: int) -> list[dict[str, dict[str, float]]]:
 def dag_seconds(folder: Path, launcher: str) -> dict[str, float]:
     """Wall seconds of the command, and of the stages by their own reports."""
     project = fresh_clone(folder)
-    values = {**SMALL, "release.auto": True}
-    settings = [part for key, value in values.items() for part in ("--set", f"{key}={value}")]
+    settings = [part for key, value in VALUES.items() for part in ("--set", f"{key}={value}")]
     foreign = ("AIRFLOW", "VOXMILL_")
     environ = {key: value for key, value in os.environ.items() if not key.startswith(foreign)}
     environ |= {"VOXMILL_LAUNCHER": launcher, "OMP_NUM_THREADS": "1"}
@@ -169,11 +176,9 @@ def dag_seconds(folder: Path, launcher: str) -> dict[str, float]:
         check=False,
     )
     whole = time.perf_counter() - began
-    # An untrained model stops at a gate, which nobody is there to waive; all stages but the last
-    # release are over then.
+    if done.returncode != 0:
+        sys.exit(f"the DAG failed:\n{done.stdout}{done.stderr}")
     reports = list((project / ".voxmill/runs/digits").glob("*/artifacts/digits/*/report.json"))
-    if len(reports) != 8:
-        sys.exit(f"only {len(reports)} stages were run:\n{done.stdout}{done.stderr}")
     stages = sum(json.loads(report.read_text())["seconds"] for report in reports)
     return {"whole": round(whole, 1), "stages": round(stages, 1)}
 
