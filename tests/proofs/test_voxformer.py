@@ -68,7 +68,7 @@ def report(project: Path, run_id: str, stage: str) -> dict[str, Any]:
 def test_whisper_s_encoder_is_mirrored_trained_packaged_and_measured(project: Path) -> None:
     """A few minutes of speech make letters out of its frames, on speakers never heard."""
     mirrored = json.loads((outputs(project, "one") / "ingest" / "base.json").read_text())
-    assert "model.safetensors" in mirrored["files"]
+    assert "base/model.safetensors" in mirrored["files"]
     trained = report(project, "one", "train")
     assert trained["verdict"] == "passed"
     assert trained["figures"]["best_value"] < 0.9, "character error rate on validation"
