@@ -120,7 +120,7 @@ def fill_form(airflow: AirflowPage, album: Album) -> str:
     """Triggers a run with other values, after mistakes; gives Airflow's id of it."""
     airflow.open_form()
     album.shoot("form-sections")
-    assert airflow.sections()[:5] == ["source", "audit", "prepare", "model", "train"]
+    assert airflow.sections()[:6] == ["source", "base", "audit", "prepare", "model", "train"]
     airflow.unfold("train")
     album.shoot("form")
     assert "Passes over the training set." in airflow.form.inner_text()
