@@ -30,7 +30,9 @@ def transcribe(
     artefact: Annotated[
         Literal["onnx-fp32", "onnx-int8"], typer.Option(help="Which of the files hears.")
     ] = "onnx-fp32",
-    decoder: Annotated[str, typer.Option(help="greedy, beam or beam16.")] = "greedy",
+    decoder: Annotated[
+        str, typer.Option(help="greedy, beam, beam16, beam:1-1 (one token).")
+    ] = "greedy",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object for each.")] = False,
 ) -> None:
     """Writes what a released package hears in each recording, one line for each."""

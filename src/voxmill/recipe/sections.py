@@ -97,6 +97,11 @@ class EvaluateConfig(Section):
     lets the model's own attention decoder write (`model.ctc_weight` below 1, artefact hf)."""
     beam_width: int = Field(default=8, ge=1)
     """Texts that the decoder `beam` follows at once."""
+    min_tokens: int = Field(default=0, ge=0)
+    """Tokens of the vocabulary that the decoder `beam` writes at least: 1 where silence is never
+    an answer."""
+    max_tokens: int | None = Field(default=None, ge=1)
+    """And at most: 1 with `min_tokens: 1` for isolated words of a vocabulary of words."""
     artefacts: list[ArtefactName] = Field(default=["hf", "onnx-fp32", "onnx-int8"], min_length=1)
     """Packaged files to measure."""
     main_artefact: ArtefactName = "onnx-fp32"
@@ -117,6 +122,12 @@ class EvaluateConfig(Section):
         if self.decoder == "attention" and set(self.artefacts) != {"hf"}:
             allowed = "[hf] with decoder attention: ONNX files hold the CTC branch alone"
             yield Conflict("artefacts", f"[{measured}]", allowed, others=("decoder",))
+        if self.decoder != "beam" and (self.min_tokens or self.max_tokens is not None):
+            allowed = "beam, where min_tokens or max_tokens bounds an answer"
+            yield Conflict("decoder", self.decoder, allowed, others=("min_tokens", "max_tokens"))
+        if self.max_tokens is not None and self.max_tokens < self.min_tokens:
+            allowed = f"at least min_tokens ({self.min_tokens})"
+            yield Conflict("max_tokens", str(self.max_tokens), allowed, others=("min_tokens",))
         difference = self.gates.int8_wer_difference
         if difference is not None and not {"onnx-fp32", "onnx-int8"} <= set(self.artefacts):
             allowed = f"only with onnx-fp32 and onnx-int8 among artefacts ({measured})"

@@ -41,6 +41,34 @@ def test_a_wide_beam_finds_the_likeliest_labelling_of_all(frames, tokens, seed) 
     assert exact[found] == pytest.approx(max(exact.values()), rel=1e-4)
 
 
+@given(st.integers(1, 5), st.integers(2, 4), st.integers(0, 500), st.integers(0, 3), st.data())
+@settings(max_examples=120, deadline=None)
+def test_an_answer_of_a_known_length_is_the_likeliest_of_that_length(
+    frames, tokens, seed, fewest, data
+) -> None:
+    """Among all labellings with as many tokens as were asked for, and there is one."""
+    most = data.draw(st.none() | st.integers(max(1, fewest), 4))
+    scores = random_scores(frames, tokens, seed, sharpness=2.0)
+    exact = likelihoods(scores)
+    reached = min(fewest, max(map(len, exact)))  # as many as the frames have room for
+    allowed = {
+        labels: probability
+        for labels, probability in exact.items()
+        if reached <= len(labels) <= (most or frames)
+    }
+    found = beam_search(scores, width=10_000, fewest=fewest, most=most)
+    assert allowed[found] == pytest.approx(max(allowed.values()), rel=1e-4)
+
+
+def test_a_word_that_must_be_there_is_found_under_a_narrow_beam_and_a_loud_blank() -> None:
+    """Blank is all but certain in each of 200 frames: only the minimum makes the word come out."""
+    scores = np.full((200, 12), -30.0, dtype=np.float32)
+    scores[:, 0] = 0.0
+    scores[120, 7] = -14.0
+    assert greedy(scores) == beam_search(scores, width=2) == ()
+    assert beam_search(scores, width=2, fewest=1, most=1) == (7,)
+
+
 @given(st.integers(1, 6), st.integers(2, 4), st.integers(0, 500))
 @settings(max_examples=60, deadline=None)
 def test_greedy_is_the_likeliest_path_collapsed(frames, tokens, seed) -> None:
@@ -79,6 +107,10 @@ def test_no_frames_are_no_labels() -> None:
         ("beam", "ctc-beam8"),
         ("beam16", "ctc-beam16"),
         ("ctc-beam4", "ctc-beam4"),
+        ("beam:1-1", "ctc-beam8:1-1"),
+        ("beam4:2-", "ctc-beam4:2-"),
+        ("ctc-beam4:0-3", "ctc-beam4:0-3"),
+        ("beam:0-", "ctc-beam8"),
     ],
 )
 def test_decoders_go_by_the_name_that_figures_carry(asked: str, name: str) -> None:
@@ -86,7 +118,9 @@ def test_decoders_go_by_the_name_that_figures_carry(asked: str, name: str) -> No
     assert decoder_named(asked).name == name
 
 
-@pytest.mark.parametrize("asked", ["viterbi", "beam0", "beam-3", ""])
+@pytest.mark.parametrize(
+    "asked", ["viterbi", "beam0", "beam-3", "", "beam:3-2", "beam8:1", "beam:-"]
+)
 def test_an_unknown_decoder_is_refused_with_those_there_are(asked: str) -> None:
     """A typing mistake costs one message."""
     with pytest.raises(UsageError, match="greedy, beam, beam followed by a width"):

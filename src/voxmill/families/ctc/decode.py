@@ -2,6 +2,8 @@
 
 Prefix beam search after Hannun et al., "First-Pass Large Vocabulary Continuous Speech Recognition
 using Bi-Directional Recurrent DNNs", 2014, algorithm 1, without a language model, in log space.
+It can be told how many tokens an answer has, which is the whole grammar of isolated words, of
+commands and of numbers with a known count of digits.
 
 Legend: S output frames, V tokens.
 """
@@ -36,7 +38,7 @@ class Decoder:
     """A decoder and the name that figures are reported under."""
 
     name: str
-    """`ctc-greedy`, `ctc-beam8`."""
+    """`ctc-greedy`, `ctc-beam8`, `ctc-beam8:1-1` where an answer has exactly one token."""
     decode: Callable[[LogProbabilities], Labels]
     """Takes (S, V) log-probabilities, gives token ids without blanks."""
 
@@ -44,7 +46,8 @@ class Decoder:
 def decoder_named(asked: str) -> Decoder:
     """The decoder of a name: `greedy`, `beam` (8 wide), `beam16`; with or without `ctc-`.
 
-    `attention` is the model's own, see `ATTENTION`.
+    `beam16:1-3` gives answers of one to three tokens, `beam:2-` of two and more. `attention` is
+    the model's own, see `ATTENTION`.
 
     Raises:
         UsageError: There is no decoder of that name.
@@ -54,14 +57,18 @@ def decoder_named(asked: str) -> Decoder:
         return Decoder(ATTENTION, greedy)
     if name == "greedy":
         return Decoder("ctc-greedy", greedy)
-    beam = re.fullmatch(r"beam([1-9]\d*)?", name)
-    if beam is None:
+    beam = re.fullmatch(r"beam([1-9]\d*)?(?::(\d+)-([1-9]\d*)?)?", name)
+    fewest, most = (int(beam[2] or 0), int(beam[3]) if beam[3] else None) if beam else (0, None)
+    if beam is None or (most is not None and most < fewest):
         raise UsageError(
             f"evaluate.decoder: found {asked!r}; allowed are greedy, beam, beam followed by a "
-            "width, such as beam16, and attention."
+            "width, such as beam16, and by the fewest and most tokens of an answer, such as "
+            "beam16:1-3 or beam16:1-, and attention."
         )
     width = int(beam[1] or _DEFAULT_WIDTH)
-    return Decoder(f"ctc-beam{width}", partial(beam_search, width=width))
+    counts = f":{fewest}-{most or ''}" if fewest or most else ""
+    search = partial(beam_search, width=width, fewest=fewest, most=most)
+    return Decoder(f"ctc-beam{width}{counts}", search)
 
 
 def greedy(log_probabilities: LogProbabilities) -> Labels:
@@ -71,17 +78,24 @@ def greedy(log_probabilities: LogProbabilities) -> Labels:
     return tuple(int(token) for token in best[changed] if token != BLANK_ID)
 
 
-def beam_search(log_probabilities: LogProbabilities, *, width: int) -> Labels:
+def beam_search(
+    log_probabilities: LogProbabilities, *, width: int, fewest: int = 0, most: int | None = None
+) -> Labels:
     """The likeliest labelling, summed over the alignments of the `width` best prefixes.
 
     Args:
         log_probabilities: (S, V).
-        width: How many prefixes go on from frame to frame.
+        width: How many prefixes go on from frame to frame; of each length below `fewest` as many.
+        fewest: Tokens that an answer has at least, as far as there are frames for them.
+        most: Tokens that it has at most; None for any number.
     """
     beams: dict[Labels, _Prefix] = {(): _Prefix(blank=0.0)}
     for frame in log_probabilities.astype(np.float64):
-        beams = _widest(_extended(beams, frame), width)
-    return max(beams, key=lambda labels: (beams[labels].total, labels))
+        tokens = _tokens(frame, width if fewest else 0)
+        beams = _widest(_extended(beams, frame, tokens, most), width, fewest)
+    reached = min(fewest, max(map(len, beams)))
+    answers = (labels for labels in beams if len(labels) >= reached)
+    return max(answers, key=lambda labels: (beams[labels].total, labels))
 
 
 @dataclass
@@ -96,18 +110,30 @@ class _Prefix:
         return _log_add(self.blank, self.label)
 
 
+def _tokens(frame: npt.NDArray[np.float64], kept: int) -> list[int]:
+    """What a frame may write: all that is not negligible, and the `kept` likeliest in any case.
+
+    An answer that must not be empty may have to come from frames of next to nothing but blank.
+    """
+    likely = frame > _NEGLIGIBLE
+    likely[np.argsort(-frame)[: kept + 1]] |= kept > 0  # one more, as blank is among them
+    return [int(token) for token in np.flatnonzero(likely) if token != BLANK_ID]
+
+
 def _extended(
-    beams: dict[Labels, _Prefix], frame: npt.NDArray[np.float64]
+    beams: dict[Labels, _Prefix],
+    frame: npt.NDArray[np.float64],
+    tokens: list[int],
+    most: int | None,
 ) -> dict[Labels, _Prefix]:
-    """Every prefix after one more frame."""
-    tokens = [int(t) for t in np.flatnonzero(frame > _NEGLIGIBLE) if t != BLANK_ID]
+    """Every prefix after one more frame that may have written one of the tokens."""
     grown: dict[Labels, _Prefix] = defaultdict(_Prefix)
     for labels, prefix in beams.items():
         kept = grown[labels]
         kept.blank = _log_add(kept.blank, prefix.total + frame[BLANK_ID])
         if labels:
             kept.label = _log_add(kept.label, prefix.label + frame[labels[-1]])
-        for token in tokens:
+        for token in tokens if most is None or len(labels) < most else ():
             # The same label twice needs a blank between: only those alignments may go on.
             before = prefix.blank if labels and token == labels[-1] else prefix.total
             longer = grown[(*labels, token)]
@@ -115,9 +141,18 @@ def _extended(
     return grown
 
 
-def _widest(beams: dict[Labels, _Prefix], width: int) -> dict[Labels, _Prefix]:
-    ranked = sorted(beams.items(), key=lambda item: (-item[1].total, item[0]))
-    return dict(ranked[:width])
+def _widest(beams: dict[Labels, _Prefix], width: int, fewest: int) -> dict[Labels, _Prefix]:
+    """The best prefixes; those that are too short yet are no rivals of the longer ones."""
+    possible = [item for item in beams.items() if item[1].total > _NEVER]
+    ranked = sorted(possible or beams.items(), key=lambda item: (-item[1].total, item[0]))
+    kept: dict[Labels, _Prefix] = {}
+    seen: dict[int, int] = defaultdict(int)
+    for labels, prefix in ranked:
+        group = min(len(labels), fewest)
+        if seen[group] < width:
+            seen[group] += 1
+            kept[labels] = prefix
+    return kept
 
 
 def _log_add(a: float, b: float) -> float:

@@ -20,8 +20,13 @@ _RESERVED = "sizes"
 
 
 def decoder_name(config: EvaluateConfig) -> str:
-    """The decoder as `Family.recogniser` takes it: `greedy`, or `beam8` for a width of eight."""
-    return f"beam{config.beam_width}" if config.decoder == "beam" else config.decoder
+    """The decoder as `Family.recogniser` takes it: `greedy`, `beam8` for a width of eight, or
+    `beam8:1-1` where an answer has exactly one token."""
+    if config.decoder != "beam":
+        return config.decoder
+    most = config.max_tokens or ""
+    counts = f":{config.min_tokens}-{most}" if config.min_tokens or most else ""
+    return f"beam{config.beam_width}{counts}"
 
 
 def read_test_sets(

@@ -101,3 +101,7 @@ def test_the_decoder_is_named_with_its_beam():
     """One word says how hypotheses were found."""
     assert decoder_name(EvaluateConfig()) == "greedy"
     assert decoder_name(EvaluateConfig(decoder="beam", beam_width=12)) == "beam12"
+    one = EvaluateConfig(decoder="beam", min_tokens=1, max_tokens=1)
+    assert decoder_name(one) == "beam8:1-1"
+    assert decoder_name(EvaluateConfig(decoder="beam", min_tokens=1)) == "beam8:1-"
+    assert decoder_name(EvaluateConfig(decoder="beam", max_tokens=7)) == "beam8:0-7"
