@@ -20,8 +20,10 @@ _RESERVED = "sizes"
 
 
 def decoder_name(config: EvaluateConfig) -> str:
-    """The decoder as `Family.recogniser` takes it: `greedy`, `beam8` for a width of eight, or
-    `beam8:1-1` where an answer has exactly one token."""
+    """The decoder as `Family.recogniser` takes it: `greedy`, `beam8`, `attention`.
+
+    `beam8` is eight wide; `beam8:1-1` writes exactly one token.
+    """
     if config.decoder != "beam":
         return config.decoder
     most = config.max_tokens or ""
