@@ -88,6 +88,11 @@ def test_a_wrong_name_stage_launcher_or_override_is_64_with_what_there_is(say) -
         (("resume", "two", "--until", "bake"), "there are: ingest, audit"),
         (("resume", "two", "--force", "bake"), "there are: ingest, audit"),
         (("resume", "two", "--launcher", "rocket"), "there are: docker, pod, process"),
+        (
+            ("run", "digits", "--run-id", "three", "--launcher", "rocket"),
+            "there are: docker, pod, process",
+        ),
+        (("resume", "three"), "the newest there: digits/one, digits/two"),
     ):
         code, said = say(*command)
         assert (code, words in said) == (64, True), said

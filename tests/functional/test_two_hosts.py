@@ -191,10 +191,7 @@ def test_a_branch_that_was_replaced_is_told_and_nothing_is_lost(hosts) -> None:
     here = first.open("one")
     first.run_all(here, until="ingest")
     mine = git(here.folder, "rev-parse", "HEAD")
-    origin = Path(first.environ["VOXMILL_GIT"])
-    tree = git(origin, "rev-parse", f"{here.branch}^{{tree}}")
-    stranger = git(origin, "commit-tree", tree, "-m", "Another history")
-    git(origin, "update-ref", f"refs/heads/{here.branch}", stranger)
+    replace_branch(first, here)
     with pytest.raises(UsageError, match="no commit in common") as caught:
         run_stage(here, "audit", first.launcher)
     assert git(here.folder, "rev-parse", "HEAD") == mine
@@ -203,6 +200,56 @@ def test_a_branch_that_was_replaced_is_told_and_nothing_is_lost(hosts) -> None:
     subprocess.run(command.split(), check=True, capture_output=True)
     assert run_stage(here, "audit", first.launcher) == "executed"
     assert first.launches("ingest") == 1
+
+
+def test_a_branch_that_is_replaced_while_a_stage_runs_costs_no_result(hosts) -> None:
+    """The result is committed here before the origin is looked at; it is sent without a rerun."""
+    first, _ = hosts
+    here = first.open("one")
+    order = first.order("ingest.sleep", 60)
+    caught: list[UsageError] = []
+
+    def work() -> None:
+        try:
+            run_stage(here, "ingest", first.launcher)
+        except UsageError as error:
+            caught.append(error)
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    wait_for_launches(first, "ingest", 1)
+    replace_branch(first, here)
+    order.unlink()
+    worker.join()
+    [refusal] = caught
+    assert "ingest" in locked_outputs(Git(here.folder), "HEAD")
+    [command] = re.findall(r"is here: (git .*?)\. To go", str(refusal))
+    subprocess.run(command.split(), check=True, capture_output=True)
+    run_stage(here, "ingest", first.launcher)
+    assert first.launches("ingest") == 1
+    assert branch_on_origin(first, here) == git(here.folder, "rev-parse", "HEAD")
+
+
+@pytest.mark.parametrize("gone", ["removed", "set back"])
+def test_a_branch_that_was_removed_or_set_back_gets_what_is_here(hosts, gone) -> None:
+    """Only commits went missing there, and all of them are here."""
+    first, _ = hosts
+    here = first.open("one")
+    opened = branch_on_origin(first, here)
+    first.run_all(here, until="ingest")
+    origin, ref = Path(first.environ["VOXMILL_GIT"]), f"refs/heads/{here.branch}"
+    git(origin, "update-ref", *(("-d", ref) if gone == "removed" else (ref, opened)))
+    assert run_stage(here, "audit", first.launcher) == "executed"
+    assert branch_on_origin(first, here) == git(here.folder, "rev-parse", "HEAD")
+    assert first.launches("ingest") == 1
+
+
+def replace_branch(toy: ToyProject, run: Run) -> None:
+    """What `git push --force` of another history does to the run's branch on the origin."""
+    origin = Path(toy.environ["VOXMILL_GIT"])
+    tree = git(origin, "rev-parse", f"{run.branch}^{{tree}}")
+    stranger = git(origin, "commit-tree", tree, "-m", "Another history")
+    git(origin, "update-ref", f"refs/heads/{run.branch}", stranger)
 
 
 def test_stages_that_two_hosts_finish_at_once_land_together(hosts) -> None:

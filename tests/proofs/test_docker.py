@@ -171,6 +171,35 @@ def test_a_missing_image_a_missing_runtime_and_a_missing_engine_say_what_to_do(
         container_launcher("").run(stage_run)
 
 
+@pytest.mark.parametrize(
+    ("built", "told"),
+    [
+        ("b" * 40, f"was built from commit {'b' * 10}, this run began at {'a' * 10}"),
+        ("a" * 40 + "-dirty", f"commit {'a' * 10} with uncommitted changes, this run began at"),
+        ("a" * 40, None),
+    ],
+)
+def test_an_image_of_another_commit_than_the_run_s_is_told_and_runs(
+    engine, stage_run, built, told
+) -> None:
+    """The label says what was built; a person reads it in the stage's log, and nothing stops."""
+    image = "voxmill-of-a-commit"
+    engine.docker("create", "--name", "labelled", BASE_IMAGE, "true")
+    label = f"LABEL org.opencontainers.image.revision={built}"
+    engine.docker("commit", "--change", label, "labelled", image)
+    seen: list[str] = []
+    resources = {"image": image, "commit": "a" * 40}
+    result = container_launcher("print('at work')", seen.append).run(
+        replace(stage_run, resources=resources)
+    )
+    engine.docker("rmi", "--force", image)
+    assert result.exit_code == 0
+    assert "at work" in seen
+    warnings = [line for line in seen if line.startswith("warning:")]
+    assert len(warnings) == (told is not None)
+    assert told is None or told in warnings[0]
+
+
 def start_worker(stage_run: StageRun, source: str) -> subprocess.Popen:
     """A worker in a process of its own; prints the log, then `exit <code>`."""
     code = (

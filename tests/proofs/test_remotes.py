@@ -13,6 +13,7 @@ from toys.s3_server import BUCKET, S3Server, s3_server
 from toys.ssh_server import SshServer, make_key, ssh_server
 from toys.toy_project import STAGES, ToyProject, git, hashes, make_project
 from voxmill.runs.execution import forget_storage
+from voxmill.runs.git import GitFailed
 from voxmill.runs.release import release
 from voxmill.runs.remote_failures import RemoteRefused, StorageFailed
 from voxmill.runs.remote_reach import reach
@@ -164,6 +165,34 @@ def test_a_host_with_another_key_is_refused_before_a_run_is_opened(ssh, tmp_path
     with pytest.raises(RemoteRefused, match="nothing was sent"):
         first.open("one")
     assert not list(first.project.runs.glob("digits/one"))
+
+
+def test_a_git_origin_with_another_key_or_login_is_refused_and_nothing_is_lost(
+    ssh, tmp_path, monkeypatch
+) -> None:
+    """64 and no retries, unlike an origin that is down; what was done is sent afterwards."""
+    login = f"ssh -o IdentitiesOnly=yes -o UserKnownHostsFile={ssh.known_hosts} -i "
+    monkeypatch.setenv("GIT_SSH_COMMAND", f"{login}{ssh.user_key}")
+    environ = {"VOXMILL_REMOTE": str(tmp_path / "data")}
+    first, _ = two_hosts(tmp_path, environ)
+    origin = {"VOXMILL_GIT": ssh.url(tmp_path / "origin.git")}
+    first = ToyProject(first.root, first.control, {**first.environ, **origin})
+    run = first.open("one")
+    first.run_all(run, until="ingest")
+    ssh.take_another_host_key()
+    with pytest.raises(GitFailed, match="host key is not the known one") as caught:
+        first.run_all(run, until="audit")
+    assert caught.value.exit_code == 64
+    ssh.known_hosts.write_text(ssh.line())
+    monkeypatch.setenv("GIT_SSH_COMMAND", f"{login}{make_key(tmp_path / 'stranger')}")
+    with pytest.raises(GitFailed, match="does not let us in"):
+        first.run_all(run, until="audit")
+    monkeypatch.setenv("GIT_SSH_COMMAND", f"{login}{ssh.user_key}")
+    first.run_all(run, until="audit")
+    assert [first.launches(stage) for stage in ("ingest", "audit")] == [1, 1]
+    assert git(tmp_path / "origin.git", "rev-parse", run.branch) == git(
+        run.folder, "rev-parse", "HEAD"
+    )
 
 
 def test_an_unknown_host_is_refused_and_a_pinned_fingerprint_lets_it_in(ssh, tmp_path) -> None:

@@ -29,9 +29,14 @@ def launcher_name(
         asked: What a person or the caller asked for.
         resources: The stage's `meta` with the recipe's `resources` over it.
         environ: Environment variables; by default this process's own.
+
+    Raises:
+        UsageError: There is none of that name; told before anything is done for it.
     """
     outer = os.environ if environ is None else environ
-    return asked or str(resources.get("launcher") or "") or outer.get(VARIABLE) or DEFAULT
+    name = asked or str(resources.get("launcher") or "") or outer.get(VARIABLE) or DEFAULT
+    _check(name)
+    return name
 
 
 def load_launcher(name: str) -> Launcher:
@@ -40,11 +45,15 @@ def load_launcher(name: str) -> Launcher:
     Raises:
         UsageError: There is none.
     """
+    _check(name)
+    module, _, attribute = LAUNCHERS[name].partition(":")
+    launcher: Launcher = getattr(import_module(module), attribute)()
+    return launcher
+
+
+def _check(name: str) -> None:
     if name not in LAUNCHERS:
         raise UsageError(
             f"No launcher {name!r}; there are: {', '.join(sorted(LAUNCHERS))}. Choose with "
             f"--launcher, resources.launcher in the recipe, or {VARIABLE}."
         )
-    module, _, attribute = LAUNCHERS[name].partition(":")
-    launcher: Launcher = getattr(import_module(module), attribute)()
-    return launcher

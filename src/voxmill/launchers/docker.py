@@ -161,11 +161,13 @@ class DockerLauncher:
     def _note_revision(self, engine: Engine, stage_run: StageRun) -> None:
         built = engine.revision_of(image_of(stage_run))
         wanted = str(stage_run.resources.get("commit") or "")
-        if built and wanted and not wanted.startswith(built):
+        commit, dirty, _ = built.partition("-dirty")
+        if wanted and (dirty or not wanted.startswith(commit)):
+            changes = " with uncommitted changes" if dirty else ""
             self._emit(
-                f"warning: image {image_of(stage_run)} was built from commit {built[:10]}, this "
-                f"run began at {wanted[:10]}: the code that runs is the image's. `make images` "
-                f"builds it anew."
+                f"warning: image {image_of(stage_run)} was built from commit {commit[:10]}"
+                f"{changes}, this run began at {wanted[:10]}: the code that runs is the image's. "
+                f"`make images` builds it anew."
             )
 
     def _follow(

@@ -21,6 +21,14 @@ _SETTINGS = ("commit.gpgsign=false", "tag.gpgsign=false", "gc.auto=0", "advice.d
 _FOREIGN = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_OBJECT_DIRECTORY")
 _STALE_LOCK_SECONDS = 10.0  # no git command of ours holds a lock for longer
 _TALKS = frozenset({"clone", "fetch", "ls-remote", "push"})
+_NOT_LET_IN = (
+    "Permission denied (",
+    "Authentication failed",
+    "could not read Username",
+    "error: 403",
+)
+_NEVER = ("does not appear", "Host key verification failed", *_NOT_LET_IN)
+"""What no later try changes, although git says in the same breath that it could not read."""
 PATIENCE_SECONDS = 900.0
 """How long an origin may take to answer: a cut cable says nothing at all."""
 
@@ -212,7 +220,7 @@ def _failure(command: Sequence[str], folder: Path, stderr: str) -> VoxmillError:
             f"start again; what was committed is safe."
         )
     unreachable = ("Could not read from remote", "Could not resolve host", "unable to access")
-    if any(words in stderr for words in unreachable) and "does not appear" not in stderr:
+    if any(words in stderr for words in unreachable) and not any(it in stderr for it in _NEVER):
         return OriginUnreachable(
             f"The git origin does not answer (git {command[0]} in {folder}): {stderr.strip()}. "
             f"Start again when it does; the work so far is committed here."
@@ -225,6 +233,19 @@ def _remedy(stderr: str, folder: Path) -> str:
         return f"Tell git that you trust it: git config --global --add safe.directory {folder}"
     if "does not appear to be a git repository" in stderr:
         return "Set VOXMILL_GIT to a folder or URL that is a git repository."
+    if "Host key verification failed" in stderr:
+        return (
+            "The git origin's host key is not the known one. If you know why it changed, put the "
+            "new one into the known hosts (compare fingerprints with `ssh-keygen -l` on the "
+            "server); if not, somebody may be in between. Nothing was sent, and what is committed "
+            "here is safe."
+        )
+    if any(words in stderr for words in _NOT_LET_IN):
+        return (
+            "The git origin does not let us in: check the user in VOXMILL_GIT and the key "
+            "(`ssh-add -l`, ~/.ssh/config, GIT_SSH_COMMAND) or git's credential helper. What is "
+            "committed here is safe; start again then."
+        )
     if "Permission denied" in stderr:
         return f"Check who may write to {folder} and to the origin."
     return ""

@@ -17,14 +17,16 @@ def test_an_unknown_launcher_is_refused_with_those_that_there_are() -> None:
     """A typing mistake shows what was meant."""
     with pytest.raises(UsageError, match=r"No launcher 'proces'; there are: .*process"):
         load_launcher("proces")
+    with pytest.raises(UsageError, match=r"No launcher 'dokcer'; there are: docker"):
+        launcher_name(None, {}, {"VOXMILL_LAUNCHER": "dokcer"})
 
 
 @pytest.mark.parametrize(
     ("asked", "resources", "environ", "expected"),
     [
-        ("a", {"launcher": "b"}, {"VOXMILL_LAUNCHER": "c"}, "a"),
-        (None, {"launcher": "b"}, {"VOXMILL_LAUNCHER": "c"}, "b"),
-        (None, {}, {"VOXMILL_LAUNCHER": "c"}, "c"),
+        ("pod", {"launcher": "docker"}, {"VOXMILL_LAUNCHER": "process"}, "pod"),
+        (None, {"launcher": "docker"}, {"VOXMILL_LAUNCHER": "pod"}, "docker"),
+        (None, {}, {"VOXMILL_LAUNCHER": "docker"}, "docker"),
         (None, {}, {}, "process"),
     ],
 )

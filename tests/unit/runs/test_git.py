@@ -36,6 +36,26 @@ def test_a_failure_names_command_folder_and_gits_own_words(git: Git) -> None:
             GitFailed,
             "Set VOXMILL_GIT",
         ),
+        (
+            "Host key verification failed.\nfatal: Could not read from remote repository.",
+            GitFailed,
+            "Nothing was sent",
+        ),
+        (
+            "git@h: Permission denied (publickey).\nfatal: Could not read from remote repository.",
+            GitFailed,
+            "does not let us in",
+        ),
+        (
+            "fatal: unable to access 'https://h/': The requested URL returned error: 403",
+            GitFailed,
+            "does not let us in",
+        ),
+        (
+            "fatal: unable to access 'https://h/': The requested URL returned error: 503",
+            OriginUnreachable,
+            "Start again when it does",
+        ),
     ],
 )
 def test_known_failures_come_with_a_remedy(stderr: str, kind: type, words: str) -> None:
