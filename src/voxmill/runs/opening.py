@@ -60,8 +60,8 @@ def open_run(
         lister: Validates the recipe and lists its source.
 
     Raises:
-        UsageError: The recipe, an override or the state of the checkout is wrong, or the run is
-            there already with other overrides.
+        UsageError: The recipe, an override or the state of the checkout is wrong, the run is
+            there already with other overrides, or it has to reach Weights & Biases and could not.
         DataError: The source, or a base model's folder or file, is not there.
         OriginUnreachable: The origin does not answer.
         RemoteRefused: The DVC remote's host key, login or bucket is wrong.
@@ -71,6 +71,7 @@ def open_run(
     options = options or RunOptions()
     run_id = check_id(options.run_id or slug(options.airflow_run_id or "") or _from_the_time())
     run = Run(recipe, run_id, project.runs / recipe / run_id)
+    _refuse_without_wandb(project, run)
     try:
         with _alone(run):
             if not (run.folder / RUN_FILE).is_file():
@@ -121,9 +122,24 @@ def _clone(project: Project, run: Run, site: Path) -> None:
     git.run("checkout", "--quiet", "--no-track", "-b", run.branch, head)
 
 
-def _clone_from_origin(project: Project, run: Run, site: Path) -> bool:
+def _refuse_without_wandb(project: Project, run: Run) -> None:
+    """For new runs alone: who carries out a stage of an open one needs no key.
+
+    Before the folder of runs and the remote are touched, so that nothing stays behind.
+    """
+    if not project.wandb.problem:  # the origin is not asked in vain
+        return
+    if not (run.folder / RUN_FILE).is_file() and not _is_on_origin(project, run):
+        project.wandb.check()
+
+
+def _is_on_origin(project: Project, run: Run) -> bool:
     ref = f"refs/heads/{run.branch}"
-    if not Git(project.root).run("ls-remote", project.origin, ref):
+    return bool(Git(project.root).run("ls-remote", project.origin, ref))
+
+
+def _clone_from_origin(project: Project, run: Run, site: Path) -> bool:
+    if not _is_on_origin(project, run):
         return False
     branch = ("--branch", run.branch)
     Git(site.parent).run("clone", "--quiet", *branch, project.origin, str(site))

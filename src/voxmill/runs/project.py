@@ -9,6 +9,7 @@ from pathlib import Path
 from voxmill.errors import UsageError
 from voxmill.runs.git import Git, GitFailed
 from voxmill.runs.remote_access import RemoteAccess, check_remote_url
+from voxmill.runs.wandb_access import WandbAccess
 
 PROJECT_KEY = "voxmill.project"
 """Git setting of a run's clone: the project that it belongs to."""
@@ -32,6 +33,8 @@ class Project:
     """Branch of the origin that memory is merged into."""
     access: RemoteAccess = field(default_factory=RemoteAccess)
     """`VOXMILL_SSH_…`, `VOXMILL_S3_…`: how this machine gets at the remote."""
+    wandb: WandbAccess = field(default_factory=WandbAccess)
+    """`VOXMILL_WANDB`: whether runs have to reach Weights & Biases."""
 
     @classmethod
     def find(cls, start: Path, environ: Mapping[str, str]) -> Project:
@@ -40,7 +43,7 @@ class Project:
         Args:
             start: Any folder of the project.
             environ: The environment; `VOXMILL_HOME`, `VOXMILL_GIT`, `VOXMILL_REMOTE`,
-                `VOXMILL_DATA` and what `RemoteAccess` names are read.
+                `VOXMILL_DATA` and what `RemoteAccess` and `WandbAccess` name are read.
 
         Raises:
             UsageError: There is no git checkout with a dvc.yaml and a commit, or a variable is
@@ -59,6 +62,7 @@ class Project:
             remote=check_remote_url(remote) if "://" in remote else str(Path(remote).absolute()),
             main_branch=_main_branch(root, origin),
             access=RemoteAccess.from_environ(environ),
+            wandb=WandbAccess.from_environ(environ),
         )
 
     @classmethod

@@ -11,8 +11,8 @@ from typing import Any
 from voxmill.errors import EngineMissing, UsageError
 from voxmill.exporting.forwarders.forwarder import Subject, tag_of
 from voxmill.observability.curves import JournalLine
+from voxmill.runs.wandb_access import DISABLED, KEY, MODE, OFFLINE, missing_login
 
-KEY = "WANDB_API_KEY"
 _STEP = "step"
 
 
@@ -39,19 +39,17 @@ class WandbForwarder:
         Args:
             subject: The run.
             options: Where to.
-            environment: Holds the key; it is read by wandb itself and never shown.
+            environment: Holds the key, or the netrc file's place; it is read by wandb itself and
+                never shown. `WANDB_MODE` counts where the options do not say offline.
 
         Raises:
-            UsageError: Online without a key.
+            UsageError: Online without a key, or W&B is disabled here.
             EngineMissing: wandb is not installed, or its server does not let us in.
         """
-        if not options.offline and not environment.get(KEY):
-            raise UsageError(
-                f"{KEY}: not set, so Weights & Biases would take nothing. Set it to the key of "
-                "https://wandb.ai/authorize, or forward with --offline and `wandb sync` later."
-            )
+        self._offline = options.offline or environment.get(MODE) in OFFLINE
+        if not self._offline:
+            _check_online(environment)
         self._wandb = _load()
-        self._offline = options.offline
         options.folder.mkdir(parents=True, exist_ok=True)
         self._run = self._open(subject, options)
         # W&B's own step may never fall; ours does where a resumed run does steps again.
@@ -61,7 +59,7 @@ class WandbForwarder:
 
     def _open(self, subject: Subject, options: WandbOptions) -> Any:
         settings = self._wandb.Settings(
-            mode="offline" if options.offline else "online",
+            mode="offline" if self._offline else "online",
             console="off",
             silent=True,
             # Nothing leaves the machine but what is named here: no code, no host, no git remote.
@@ -111,6 +109,20 @@ class WandbForwarder:
                 artefact.add_file(str(path))
             self._run.log_artifact(artefact)
         self._run.finish()
+
+
+def _check_online(environment: Mapping[str, str]) -> None:
+    if environment.get(MODE) == DISABLED:
+        raise UsageError(
+            f"{MODE}={DISABLED}: Weights & Biases would take nothing. Unset it, or forward with "
+            "--offline."
+        )
+    if problem := missing_login(environment):
+        raise UsageError(
+            f"{problem} Weights & Biases would take nothing. Set {KEY} to the key of "
+            "https://wandb.ai/authorize, run `wandb login`, or forward with --offline and "
+            "`wandb sync` later."
+        )
 
 
 def _load() -> Any:

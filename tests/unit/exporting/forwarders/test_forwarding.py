@@ -89,15 +89,22 @@ def _scalars(file: Path) -> dict[str, dict[int, float]]:
     return found
 
 
+@pytest.mark.parametrize(
+    ("options", "more"), [(["--offline"], {}), ([], {"WANDB_MODE": "offline"})]
+)
 def test_wandb_offline_gets_points_config_and_comparisons(
-    toy: ToyProject, written: MonitoredRun, tmp_path: Path
+    toy: ToyProject,
+    written: MonitoredRun,
+    tmp_path: Path,
+    options: list[str],
+    more: dict[str, str],
 ) -> None:
     """No key and no network; in a process of its own, for wandb leaves one behind."""
     command = [sys.executable, "-m", "voxmill.cli.main", "forward", "one", "--to", "wandb"]
     environ = {key: value for key, value in os.environ.items() if not key.startswith("WANDB")}
-    environ |= {"HOME": str(tmp_path), "HTTPS_PROXY": "http://127.0.0.1:9"}
+    environ |= {"HOME": str(tmp_path), "HTTPS_PROXY": "http://127.0.0.1:9", **more}
     done = subprocess.run(
-        [*command, "--offline", "--out", str(tmp_path / "wb")],
+        [*command, *options, "--out", str(tmp_path / "wb")],
         cwd=toy.root, env=environ, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -146,11 +153,16 @@ def test_wandb_online_without_a_key_fails_before_anything_is_written(
 ) -> None:
     """Exit code 64 and what to do; a day of training must not end with it."""
     monkeypatch.chdir(toy.root)
-    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    for variable in ("WANDB_API_KEY", "WANDB_MODE", "WANDB_BASE_URL"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("NETRC", str(toy.control / "no-netrc"))
     assert voxmill(["forward", "one", "--to", "wandb", "--out", "wb"]) == 64
     said = capsys.readouterr().err
     assert "WANDB_API_KEY: not set" in said
     assert "--offline" in said
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    assert voxmill(["forward", "one", "--to", "wandb", "--out", "wb"]) == 64
+    assert "WANDB_MODE=disabled" in capsys.readouterr().err
     assert not Path("wb").exists()
 
 
