@@ -18,9 +18,9 @@ import pytest
 
 from contracts.launcher_contract import LauncherContract
 from toys.docker_engine import BASE_IMAGE, REPOSITORY, DockerEngine
-from voxmill.launchers.container import container_name, creation
+from voxmill.launchers.container import GPUS_LABEL, container_name, creation
 from voxmill.launchers.docker import DockerLauncher
-from voxmill.launchers.engine import connect
+from voxmill.launchers.engine import Engine, connect
 from voxmill.launchers.launcher import StageRun
 from voxmill.launchers.same_path import check_same_path
 
@@ -43,7 +43,7 @@ def door(engine, tmp_path: Path, log: Path, monkeypatch) -> Iterator[Path]:
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output)
     deadline = time.monotonic() + START_SECONDS
-    while not listen.exists():
+    while not answers(listen):
         assert process.poll() is None, log.read_text()
         assert time.monotonic() < deadline, "the proxy does not listen"
         time.sleep(0.02)
@@ -54,6 +54,14 @@ def door(engine, tmp_path: Path, log: Path, monkeypatch) -> Iterator[Path]:
     left = engine.docker("ps", "--all", "--quiet").stdout.split()
     if left:
         engine.docker("rm", "--force", *left)
+
+
+def answers(door: Path) -> bool:
+    """Whether somebody listens; the socket is there a moment earlier."""
+    try:
+        return raw(door, "GET", "/_ping") == (200, "OK")
+    except (FileNotFoundError, ConnectionRefusedError):
+        return False
 
 
 def container_launcher(source, emit=print, **options) -> DockerLauncher:
@@ -178,6 +186,15 @@ def test_what_a_stage_needs_is_let_through(engine, stage_run) -> None:
     assert engine.docker("inspect", container_name(stage_run)).returncode == 0
 
 
+def test_the_launcher_may_ask_which_gpus_stages_have(engine, monkeypatch) -> None:
+    """And is shown nobody else's containers."""
+    engine.docker("run", "--detach", "--name", "other", BASE_IMAGE, "sleep", "60")
+    labels = ("--label", "org.voxmill.run=x", "--label", "org.voxmill.gpus=1")
+    engine.docker("run", "--detach", "--name", "voxmill-x", *labels, BASE_IMAGE, "sleep", "60")
+    found = Engine(print).labelled(GPUS_LABEL)
+    assert [(each.name, each.labels[GPUS_LABEL]) for each in found] == [("voxmill-x", "1")]
+
+
 def test_recordings_elsewhere_may_be_mounted_read_only(stage_run) -> None:
     arguments = creation(stage_run, lambda _: ["true"]) | {"mounts": bind("/usr/share/doc")}
     connect().containers.create(**arguments)
@@ -239,6 +256,11 @@ def test_containers_of_others_are_none_of_our_business(engine, door) -> None:
         ("GET", "/containers/voxmill-x/archive?path=/"),
         ("PUT", "/containers/voxmill-x/archive?path=/"),
         ("GET", "/containers/json"),
+        ("GET", "/containers/json?all=1&filters=%7B%7D"),
+        (
+            "GET",
+            "/containers/json?a=1;filters=x&filters=%7B%22label%22%3A+%5B%22org.voxmill.gpus%22%5D%7D",
+        ),
         ("POST", "/containers/prune"),
         ("POST", "/build"),
         ("POST", "/images/create?fromImage=x"),
@@ -340,7 +362,7 @@ def test_in_a_container_the_proxy_refuses_a_home_that_the_host_has_elsewhere(
     engine.docker("rm", "the-proxy")
     engine.docker(*proxy_container(engine, home, home))
     deadline = time.monotonic() + START_SECONDS
-    while not (home / "door" / "docker.sock").exists():
+    while not answers(home / "door" / "docker.sock"):
         assert time.monotonic() < deadline, engine.docker("logs", "the-proxy").stderr
         time.sleep(0.1)
     assert raw(home / "door" / "docker.sock", "GET", "/_ping") == (200, "OK")

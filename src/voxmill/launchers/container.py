@@ -32,6 +32,8 @@ SHM_GIB = 1.0
 TMP_GIB = 2.0
 MOST_PROCESSES = 4096
 LABEL = "org.voxmill"
+GPUS_LABEL = f"{LABEL}.gpus"
+"""Devices that a container got by name, see `gpu_claims`."""
 
 # Names of the host's own environment that mean something else, or nothing, inside.
 _OF_THE_HOST = (
@@ -116,6 +118,11 @@ def image_of(stage_run: StageRun) -> str:
     return str(stage_run.resources.get("image") or "voxmill-stage")
 
 
+def gpus_of(resources: Mapping[str, object]) -> int:
+    """How many GPUs a stage asks for."""
+    return int(_number(resources, "gpus"))
+
+
 def labels(stage_run: StageRun) -> dict[str, str]:
     """What tells the next try, and a person, whose container this is."""
     return {
@@ -158,7 +165,7 @@ def _limits(resources: Mapping[str, object]) -> dict[str, Any]:
         limits |= {"mem_limit": _bytes(memory), "memswap_limit": _bytes(memory)}
     if cpus := _number(resources, "cpus"):
         limits["nano_cpus"] = math.ceil(cpus * 1e9)
-    if gpus := int(_number(resources, "gpus")):
+    if gpus := gpus_of(resources):
         limits["device_requests"] = [DeviceRequest(count=gpus, capabilities=[["gpu"]])]
     return limits
 

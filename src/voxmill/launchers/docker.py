@@ -23,6 +23,7 @@ from voxmill.launchers.container import (
     container_command,
     container_name,
     creation,
+    gpus_of,
     image_of,
 )
 from voxmill.launchers.container_job import (
@@ -36,6 +37,7 @@ from voxmill.launchers.container_job import (
 from voxmill.launchers.container_log import ContainerLog
 from voxmill.launchers.engine import PATIENCE_SECONDS, Engine
 from voxmill.launchers.fingerprint import fingerprint
+from voxmill.launchers.gpu_claims import start_on_gpus, when_free
 from voxmill.launchers.jobs import JobFiles, JobResult
 from voxmill.launchers.launcher import START_AGAIN, StageResult, StageRun
 from voxmill.launchers.outcome import in_words
@@ -91,7 +93,7 @@ class DockerLauncher:
                 found = self._rejoin(engine, stage_run)
                 if found is not None and (found.live or not _starts_again(found.result)):
                     return found.result
-                container = self._start(engine, stage_run)
+                container = when_free(lambda: self._start(engine, stage_run), self._emit)
                 if container is not None:
                     return self._follow(engine, stage_run, container, attached=False)
                 if time.monotonic() > deadline:
@@ -153,7 +155,9 @@ class DockerLauncher:
                 shutil.rmtree(stage_run.out)
             stage_run.out.mkdir(parents=True)
             (stage_run.work / "home").mkdir(parents=True, exist_ok=True)
-            container = engine.start(creation(stage_run, self._command))
+            container = start_on_gpus(
+                engine, creation(stage_run, self._command), gpus_of(stage_run.resources)
+            )
         if container is not None:
             self._note_revision(engine, stage_run)
         return container

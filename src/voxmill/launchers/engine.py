@@ -57,24 +57,42 @@ class Engine:
         Raises:
             EngineMissing: Image or GPU runtime is missing, or the engine refuses.
         """
+        container = self.create(arguments)
+        return None if container is None else self.launch(container)
+
+    def create(self, arguments: dict[str, Any]) -> Container | None:
+        """Creates a container that `launch` starts; None and raises as `start` does."""
         from docker.errors import APIError, ImageNotFound
 
         try:
-            container = self._client.containers.create(**arguments)
+            return self._client.containers.create(**arguments)
         except ImageNotFound as error:
             self._fetch(arguments["image"], error)
-            return self.start(arguments)
+            return self.create(arguments)
         except APIError as error:
             if error.status_code == 409:  # somebody else was quicker
                 return None
-            raise _refused(arguments, error) from error
+            raise _refused(arguments["name"], error) from error
+
+    def launch(self, container: Container) -> Container:
+        """Starts a created container, or removes it; raises as `start` does."""
+        from docker.errors import APIError
+
         try:
             container.start()
         except APIError as error:
             with suppress(APIError):
                 container.remove(force=True)
-            raise _refused(arguments, error) from error
+            raise _refused(container.name, error) from error
         return container
+
+    def labelled(self, label: str) -> list[Container]:
+        """Every container that bears a label, whether it runs or not."""
+        return self.enduring(
+            lambda: self._client.containers.list(
+                all=True, filters={"label": [label]}, ignore_removed=True
+            )
+        )
 
     def remove(self, container: Container) -> None:
         """Removes an ended container; no harm where it is gone."""
@@ -165,9 +183,8 @@ def connect(timeout_seconds: float = ANSWER_SECONDS) -> DockerClient:
     return client
 
 
-def _refused(arguments: dict[str, Any], error: Exception) -> VoxmillError:
+def _refused(name: str, error: Exception) -> VoxmillError:
     text = str(getattr(error, "explanation", None) or error)
-    name = arguments["name"]
     if _TOO_FEW_GPUS in text:
         return EngineMissing(
             f"Container {name} asks for more GPUs than this machine has: {text}. Lower "

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from voxmill.launchers.container import LABEL
+from voxmill.launchers.container import GPUS_LABEL, LABEL
 
 NAME_PREFIX = "voxmill-"
 RUN_LABEL = f"{LABEL}.run"
@@ -36,6 +36,7 @@ _PLAIN_ON_HOST = {  # of its HostConfig: limits, and folders in memory
     *("PidsLimit", "Init", "Tmpfs", "CapDrop", "ReadonlyRootfs", "ConsoleSize"),
     *("Mounts", "DeviceRequests", "SecurityOpt", "NetworkMode"),
 }
+_OF_A_LIST = {"all", "limit", "size", "trunc_cmd"}
 _SHARED = {  # namespaces: only the container's own
     "PidMode": {""},
     "IpcMode": {"", "none", "private"},
@@ -87,6 +88,9 @@ class Rules:
         if (image := _IMAGE.match(path)) and method == "GET":
             self.check_image(unquote(image[1]))
             return Request("image")
+        if path == "/containers/json" and method == "GET":
+            _check_listing(parts.query)
+            return Request("list")
         found = _CONTAINER.match(path)
         if found and found[1] not in {"json", "create", "prune"}:
             verb = found[2]
@@ -203,10 +207,18 @@ class Rules:
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked for: `ping`, `version`, `create`, `image`, or a verb about a container."""
+    """What is asked for: `ping`, `version`, `create`, `image`, `list`, or a container's verb."""
 
     verb: str
     container: str = ""
+
+
+def _check_listing(query: str) -> None:
+    """Lets nobody list but who asks which GPUs stages have."""
+    asked = parse_qs(query)
+    filtered = asked.pop("filters", []) == [json.dumps({"label": [GPUS_LABEL]})]
+    if not filtered or not set(asked) <= _OF_A_LIST or ";" in query:
+        raise Refused(f"a list of containers that is not filtered by the label {GPUS_LABEL}")
 
 
 def _check_settings(host: Mapping[str, Any]) -> None:

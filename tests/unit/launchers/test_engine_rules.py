@@ -48,6 +48,15 @@ def test_a_new_field_of_the_engine_is_refused_until_somebody_has_looked_at_it(ru
         created(rules, rules.home / "runs", NotYetInvented="host")
 
 
+def test_gpus_may_be_asked_for_by_number_or_by_name(rules) -> None:
+    """And nothing else may call itself one."""
+    gpu = {"Driver": "", "Count": 0, "DeviceIDs": ["1"], "Capabilities": [["gpu"]], "Options": {}}
+    created(rules, rules.home / "runs", DeviceRequests=[gpu])
+    created(rules, rules.home / "runs", DeviceRequests=[gpu | {"Count": 2, "DeviceIDs": None}])
+    with pytest.raises(Refused, match="devices other than GPUs"):
+        created(rules, rules.home / "runs", DeviceRequests=[gpu | {"Driver": "cdi"}])
+
+
 @pytest.mark.parametrize(
     ("image", "allowed"),
     [
