@@ -24,7 +24,7 @@ from voxmill.observability.metrics.foreign import (
 
 PREFIX = "airflow"
 MAX_SERIES = 5000
-"""Beyond it new series are ignored: a flood of names must not fill the memory."""
+"""Beyond it new series are ignored: a flood of names must not fill the memory. Known ones go on."""
 _MILLI = 1e-3
 _ENDED = re.compile(r"dagrun\.duration\.(?P<state>\w+)")
 _TAGS = {"pool_name": "pool"}
@@ -141,12 +141,18 @@ class AirflowBridge:
             name, tags["state"] = "dagrun.duration", ended["state"]
         metric = _KNOWN.get((line.kind, re.sub(r"[.-]", "_", name)))
         labels = None if metric is None else _labels(metric, tags)
-        if metric is None or labels is None or len(self._values) >= MAX_SERIES:
+        if metric is None or labels is None:
+            return False
+        failures = (_FAILED, labels[:1])
+        if ended is not None and ended["state"] == "failed" and self._has_room(failures):
+            self._sum(failures, 1.0 / line.rate)
+        if not self._has_room((metric.sample_names[0], labels)):
             return False
         self._add(metric, labels, line)
-        if ended is not None and ended["state"] == "failed":
-            self._sum((_FAILED, labels[:1]), 1.0 / line.rate)
         return True
+
+    def _has_room(self, key: Key) -> bool:
+        return key in self._values or len(self._values) < MAX_SERIES
 
     def _add(self, metric: Metric, labels: tuple[str, ...], line: StatsdLine) -> None:
         if metric.type == "gauge":

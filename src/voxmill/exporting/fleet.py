@@ -113,7 +113,11 @@ class Fleet:
             del self._known[gone]
         served = []
         for folder, mark in found.items():
-            view = self._look_at(folder, mark, around)
+            try:
+                view = self._look_at(folder, mark, around)
+            except Exception as error:  # noqa: BLE001  # one run must not blind it to the others
+                self.faults.note("run", folder, error)
+                continue
             if view is not None:
                 served.append(view)
         return sorted(served, key=lambda view: (view.recipe, view.id))

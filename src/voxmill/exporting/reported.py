@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -93,4 +94,6 @@ def dataset(prepare: FullReport | None, audit: FullReport | None) -> DatasetView
 
 
 def _number(value: JsonValue) -> float:
-    return float(value) if isinstance(value, (int, float)) else 0.0
+    if isinstance(value, (int, float)) and math.isfinite(value):
+        return float(value)
+    return 0.0

@@ -70,8 +70,11 @@ def decode_line(row: bytes) -> JournalLine | None:
     """One line of a journal; None where it cannot be read."""
     try:
         found: dict[str, Any] = json.loads(row)
+        time = float(found["time"])
+        if not math.isfinite(time):
+            return None
         return JournalLine(
-            time=float(found["time"]),
+            time=time,
             attempt=int(found["attempt"]),
             step=int(found["step"]),
             values={
@@ -79,7 +82,7 @@ def decode_line(row: bytes) -> JournalLine | None:
             },
             labels={str(k): str(v) for k, v in found["labels"].items()},
         )
-    except (AttributeError, KeyError, TypeError, ValueError):
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError):
         return None
 
 

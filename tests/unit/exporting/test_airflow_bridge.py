@@ -115,6 +115,21 @@ def test_a_flood_of_names_does_not_fill_the_memory():
     assert bridge.ignored == 100
 
 
+def test_what_was_known_before_a_flood_goes_on():
+    """A silent scheduler and a failed DAG must still be told."""
+    bridge = AirflowBridge()
+    bridge.expect_dags(["digits"])
+    bridge.take(b"airflow.scheduler_heartbeat:1|c")
+    for number in range(MAX_SERIES):
+        bridge.take(f"airflow.ti.start,dag_id=d{number},task_id=t:1|c".encode())
+    bridge.take(b"airflow.scheduler_heartbeat:1|c")
+    bridge.take(b"airflow.dagrun.duration.failed,dag_id=digits:1000|ms")
+    found = series(bridge)
+    assert found[("airflow_scheduler_heartbeat_total",)] == 2.0
+    assert found[("airflow_dagrun_failed_total", "digits")] == 1.0
+    assert len(found) == MAX_SERIES
+
+
 @given(st.binary(max_size=200))
 def test_no_datagram_breaks_it(datagram):
     """UDP brings anything; what comes out is catalogued all the same."""

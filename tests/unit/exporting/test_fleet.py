@@ -130,7 +130,11 @@ def test_a_folder_that_is_deleted_is_gone_at_the_next_look(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["run.json", "stages.json"])
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"x": 1}', b"\xff\xfe"])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"[]", b'{"x": 1}', b"\xff\xfe", b"[" * 100_000],
+    ids=lambda content: repr(content[:9]),
+)
 def test_files_that_cannot_be_read_are_counted_and_the_other_runs_are_served(
     tmp_path, name, content
 ):
@@ -141,6 +145,21 @@ def test_files_that_cannot_be_read_are_counted_and_the_other_runs_are_served(
     fleet = fleet_of(tmp_path)
     assert "digits/sound" in names(fleet)
     assert fleet.faults.counts["run"] >= 1
+
+
+@pytest.mark.parametrize("amount", ["NaN", "1e999", "1" + "0" * 400], ids=lambda amount: amount[:9])
+def test_figures_that_are_no_numbers_do_not_hide_the_other_runs(tmp_path, amount):
+    """A report of a stage of somebody's own may hold anything."""
+    broken = write_run(tmp_path, "digits/broken")
+    write_run(tmp_path, "digits/sound")
+    report = broken / "artifacts" / "digits" / "prepare" / "report.json"
+    report.parent.mkdir(parents=True)
+    known = {"stage": "prepare", "recipe": "digits", "verdict": "passed", "checks": []}
+    figures = f'{{"train": {{"utterances": {amount}, "hours": {amount}}}}}'
+    report.write_text(f'{json.dumps(known)[:-1]}, "figures": {figures}}}')
+    fleet = fleet_of(tmp_path)
+    assert "digits/sound" in names(fleet)
+    assert "digits/sound" in names(fleet)
 
 
 def test_folders_without_a_run_are_no_runs(tmp_path):

@@ -88,7 +88,15 @@ def test_half_a_line_waits_for_its_end(tmp_path):
 
 @pytest.mark.parametrize(
     "rubbish",
-    [b"\x00\xff\x80 {\n", b"{}\n", b'{"time": 1}\n', b"[1, 2]\n", b"null\n", line({LOSS: 1})[:-9]],
+    [
+        *(b"\x00\xff\x80 {\n", b"{}\n", b'{"time": 1}\n', b"[1, 2]\n", b"null\n"),
+        line({LOSS: 1})[:-9],
+        line({LOSS: 1}).replace(b'"step": 1', b'"step": 1e999'),
+        line({LOSS: 10**400}),
+        line({LOSS: 1}, seconds=math.nan),
+        b"[" * 100_000,
+    ],
+    ids=lambda rubbish: repr(rubbish[:60]),
 )
 def test_lines_that_cannot_be_read_are_counted_and_cost_nothing_else(tmp_path, rubbish):
     """A full disk or a power cut leaves such lines."""

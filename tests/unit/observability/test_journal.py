@@ -119,11 +119,12 @@ def test_a_half_written_last_line_is_left_out_and_the_next_writer_starts_a_new_o
     assert losses(tmp_path) == {1: 1, 2: 1, 4: 4}
 
 
-def test_a_broken_line_within_is_named_and_the_rest_is_read(tmp_path, caplog):
+@pytest.mark.parametrize("broken", ["{]\n", '{"time": 1, "attempt": 1, "step": 1e999}\n'])
+def test_a_broken_line_within_is_named_and_the_rest_is_read(tmp_path, caplog, broken):
     """Damage is never silent."""
     write_attempt(tmp_path, 1, 0, 3)
     lines = (tmp_path / "1.jsonl").read_text().splitlines(keepends=True)
-    (tmp_path / "1.jsonl").write_text("".join([*lines[:2], "{]\n", *lines[2:]]))
+    (tmp_path / "1.jsonl").write_text("".join([*lines[:2], broken, *lines[2:]]))
     assert losses(tmp_path) == {1: 1, 2: 1, 3: 1}
     assert "1.jsonl: line 3 cannot be read" in caplog.text
 
