@@ -10,17 +10,19 @@ from grafana_foundation_sdk.models.dashboard import (
 )
 
 from voxmill.exporting.dashboards import places
+from voxmill.exporting.dashboards.expressions import ALERTS
 from voxmill.exporting.dashboards.panels import COLOURED, Column, Look, listing
 from voxmill.exporting.dashboards.wording import BAD, CARE
 
 
-def firing(selector: str = "") -> table.Panel:
-    """Alerts that fire, the worst first to the eye; a click leads to the runbook."""
-    matchers = ",".join(part for part in ('alertstate="firing"', selector) if part)
+def firing(alerts: str = ALERTS) -> table.Panel:
+    """Alerts that fire, the worst first to the eye; a click leads to the runbook.
+
+    Args:
+        alerts: PromQL that gives series of `ALERTS`.
+    """
     labels = "alertname, severity, recipe, run, stage"
-    count = Column(
-        title="Firing", expression=f"sum by ({labels}) (ALERTS{{{matchers}}})", unit="short"
-    )
+    count = Column(title="Firing", expression=f"sum by ({labels}) ({alerts})", unit="short")
     look = Look(unit="short", empty="none: all is well", links=[places.runbook()])
     panel = listing(
         "Alerts",

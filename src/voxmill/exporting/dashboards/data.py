@@ -145,7 +145,7 @@ def _rejects() -> tuple[Tile, ...]:
                 unit="short",
                 low=0,
                 thresholds=steps(GOOD, (1, CARE)),
-                links=[places.report()],
+                links=[places.stage_report("Report of the audit", "audit")],
                 empty="nothing was left out",
             ),
         ),
@@ -188,7 +188,7 @@ def _gates() -> table.Panel:
         "Gates",
         "Checks of each stage. Behind a failed one the next stage refuses to start.",
         columns,
-        Look(unit="short", links=[places.report()]),
+        Look(unit="short", links=[places.stage_report_of_row()]),
         sorted_by="#",
     )
 

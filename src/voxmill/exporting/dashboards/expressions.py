@@ -17,6 +17,15 @@ Another variable than `recipe`: links carry variables along, and "all" is no rec
 """
 
 
+ALERTS = 'ALERTS{alertstate="firing"}'
+"""All alerts that fire."""
+ALERTS_OF_RUN = (
+    f'ALERTS{{alertstate="firing",{RUN}}} or ALERTS{{alertstate="firing",recipe="",run=""}} '
+    f'and on (instance) (voxmill_run_state{{{RUN},state="running"}} == 1)'
+)
+"""Those that fire for the run and, while it goes on, for the machine that it is on."""
+
+
 def encoded(metric: str, selector: str, codes: Mapping[str, int], *by: str) -> str:
     """One number for the state that holds, of a metric with a series for each state.
 
@@ -47,6 +56,11 @@ def place_of_stages() -> str:
 def while_running(expression: str, selector: str = RUN, *, on: str = "recipe, run") -> str:
     """Only as long as the run goes on: an age or an ETA says nothing of a run that ended."""
     return f'({expression}) and on ({on}) (voxmill_run_state{{{selector},state="running"}} == 1)'
+
+
+def on_its_machine(expression: str) -> str:
+    """Only what is said by the exporter that tells of the run: other machines have other GPUs."""
+    return f"{expression} and on (instance) voxmill_run_gpus{{{RUN}}}"
 
 
 def age_seconds(metric: str, selector: str = RUN) -> str:

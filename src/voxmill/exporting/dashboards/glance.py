@@ -5,7 +5,7 @@ from __future__ import annotations
 from grafana_foundation_sdk.builders import stat
 
 from voxmill.exporting.dashboards import places
-from voxmill.exporting.dashboards.expressions import RUN, encoded
+from voxmill.exporting.dashboards.expressions import ALERTS_OF_RUN, RUN, encoded
 from voxmill.exporting.dashboards.frame import Tile
 from voxmill.exporting.dashboards.panels import Look, Query, figure
 from voxmill.exporting.dashboards.wording import (
@@ -57,8 +57,9 @@ def tiles() -> tuple[Tile, ...]:
 def _healthy() -> stat.Panel:
     return figure(
         "Healthy?",
-        "Alerts that fire for this run. The list below names them and leads to the runbook.",
-        [Query(f'count(ALERTS{{alertstate="firing",{RUN}}}) or (0 * {_IS_THERE})')],
+        "Alerts that fire for this run and, while it goes on, for its machine. The list below "
+        "names them and leads to the runbook.",
+        [Query(f"count({ALERTS_OF_RUN}) or (0 * {_IS_THERE})")],
         Look(
             unit="short",
             mappings=[words({0: ("yes", GOOD)}), between(1, None, "NO: see alerts", BAD)],
@@ -144,8 +145,8 @@ def _backup() -> stat.Panel:
 
 def _gpu() -> stat.Panel:
     at_work = (
-        "avg(avg_over_time(voxmill_gpu_utilisation_ratio[5m])) and on () "
-        f"(sum(voxmill_run_gpus{{{RUN}}}) > 0)"
+        "avg(avg_over_time(voxmill_gpu_utilisation_ratio[5m]) and on (instance) "
+        f"voxmill_run_gpus{{{RUN}}} > 0)"
     )
     return figure(
         "GPU at work",

@@ -24,6 +24,16 @@ def report(recipe: str = "${recipe}", run: str = "${run}") -> DashboardLink:
     return link("Evaluation report", f"${{airflow}}/voxmill/runs/{recipe}/{run}/evaluate/")
 
 
+def stage_report(title: str, stage: str) -> DashboardLink:
+    """What a stage says of itself: checks, figures, files."""
+    return link(title, f"${{airflow}}/voxmill/runs/${{recipe}}/${{run}}/{stage}/")
+
+
+def stage_report_of_row() -> DashboardLink:
+    """The report of the stage in a table's row."""
+    return stage_report("Report of the stage", _FIELD % "stage")
+
+
 def training_of_row() -> DashboardLink:
     """The dashboard *Training* of the run in a table's row."""
     recipe, run = _FIELD % "recipe", _FIELD % "run"

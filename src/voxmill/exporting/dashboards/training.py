@@ -5,7 +5,12 @@ from __future__ import annotations
 from grafana_foundation_sdk.builders import statetimeline, table
 
 from voxmill.exporting.dashboards import alert_list, glance, learning, places, upkeep
-from voxmill.exporting.dashboards.expressions import RUN, encoded, place_of_stages
+from voxmill.exporting.dashboards.expressions import (
+    ALERTS_OF_RUN,
+    RUN,
+    encoded,
+    place_of_stages,
+)
 from voxmill.exporting.dashboards.frame import Band, Event, Frame, Tile, choice
 from voxmill.exporting.dashboards.panels import Column, Look, Query, listing, timeline
 from voxmill.exporting.dashboards.wording import BAD, BUSY, GOOD, STAGE_CODES, stage_words, steps
@@ -28,7 +33,7 @@ def frame() -> Frame:
         events=events(),
         bands=(
             Band("", glance.tiles()),
-            Band("", (Tile(_stages(), 16, 8), Tile(alert_list.firing(RUN), 8, 8))),
+            Band("", (Tile(_stages(), 16, 8), Tile(alert_list.firing(ALERTS_OF_RUN), 8, 8))),
             Band("Learning", learning.main_tiles()),
             Band("Machine", upkeep.machine_tiles()),
             Band("Checkpoints, backup, stops", upkeep.safety_tiles()),
@@ -40,6 +45,7 @@ def frame() -> Frame:
 
 def events() -> tuple[Event, ...]:
     """Stage changes, evaluations and releases."""
+    evaluated = f"voxmill_evaluation_seconds{{{RUN}}}"
     return (
         Event(
             name="Stages",
@@ -50,7 +56,9 @@ def events() -> tuple[Event, ...]:
         ),
         Event(
             name="Evaluations",
-            expression=f"changes(voxmill_evaluation_seconds{{{RUN}}}[1m]) > 0",
+            # The first one changes nothing: its series begins.
+            expression=f"changes({evaluated}[1m]) > 0 or "
+            f"({evaluated} unless last_over_time({evaluated}[6h] offset 1m))",
             colour="purple",
             text="evaluated on {{split}}",
         ),
@@ -122,6 +130,6 @@ def _stage_table() -> table.Panel:
         "Stages",
         "Time against the median of this recipe's finished runs, tries, gates and memory.",
         columns,
-        Look(unit="short", links=[places.airflow_run()]),
+        Look(unit="short", links=[places.airflow_run(), places.stage_report_of_row()]),
         sorted_by="#",
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from voxmill.exporting.dashboards.expressions import RUN, while_running
+from voxmill.exporting.dashboards.expressions import RUN, on_its_machine, while_running
 from voxmill.exporting.dashboards.frame import Tile
 from voxmill.exporting.dashboards.panels import Look, Query, figure, lines
 from voxmill.exporting.dashboards.wording import BAD, CARE, GOOD, steps
@@ -15,7 +15,7 @@ def machine_tiles() -> tuple[Tile, ...]:
             "GPU use",
             "Share of time that each GPU of this machine computed. Below the dashed line the "
             "rent is wasted.",
-            [Query("voxmill_gpu_utilisation_ratio", "GPU {{gpu}}")],
+            [Query(on_its_machine("voxmill_gpu_utilisation_ratio"), "GPU {{gpu}}")],
             Look(unit="percentunit", low=0, high=1, thresholds=steps(BAD, (0.3, GOOD))),
         ),
         lines(
@@ -23,7 +23,9 @@ def machine_tiles() -> tuple[Tile, ...]:
             "In use, of what each GPU has.",
             [
                 Query(
-                    "voxmill_gpu_memory_used_bytes / voxmill_gpu_memory_total_bytes",
+                    on_its_machine(
+                        "voxmill_gpu_memory_used_bytes / voxmill_gpu_memory_total_bytes"
+                    ),
                     "GPU {{gpu}}",
                 )
             ],
