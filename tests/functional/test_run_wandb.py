@@ -48,6 +48,15 @@ def test_a_required_key_that_is_missing_opens_nothing(toy: ToyProject, tmp_path:
     assert untouched(toy)
 
 
+def test_a_machine_on_which_wandb_is_disabled_reaches_it_no_more_than_one_without_a_key(
+    toy: ToyProject, tmp_path: Path
+) -> None:
+    """`voxmill forward` refuses there too; a day of training must not end with it."""
+    with pytest.raises(UsageError, match=r"WANDB_MODE=disabled: it would take nothing"):
+        said_of(toy, tmp_path, WANDB_API_KEY=SECRET, WANDB_MODE="disabled").open("one")
+    assert untouched(toy)
+
+
 @pytest.fixture
 def bare(toy: ToyProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ToyProject:
     """This process is in the project, requires W&B and has no login."""
@@ -88,7 +97,6 @@ def test_the_first_task_of_airflow_fails_alike_and_goes_on_with_a_key(
     [
         {"WANDB_API_KEY": SECRET},
         {"WANDB_MODE": "offline"},
-        {"WANDB_MODE": "disabled"},
         {"VOXMILL_WANDB": "optional"},
         {"VOXMILL_WANDB": ""},
     ],

@@ -45,20 +45,25 @@ class WandbAccess:
         found = environ.get(VARIABLE, "").strip()
         if found not in {"", *_CHOICES}:
             raise UsageError(f"{VARIABLE}: found {found!r}, expected {' or '.join(_CHOICES)}.")
-        offline = environ.get(MODE, "") in {*OFFLINE, DISABLED}
-        return cls(problem="" if found != "required" or offline else missing_login(environ))
+        mode = environ.get(MODE, "")
+        if found != "required" or mode in OFFLINE:
+            return cls()
+        if mode == DISABLED:
+            return cls(problem=f"{MODE}={DISABLED}: it would take nothing.")
+        return cls(problem=missing_login(environ))
 
     def check(self) -> None:
         """Refuses to open a run that could not be passed on later.
 
         Raises:
-            UsageError: Weights & Biases is required, and this machine cannot log in there.
+            UsageError: Weights & Biases is required, and this machine cannot log in there, or
+                W&B is disabled on it.
         """
         if self.problem:
             raise UsageError(
-                f"{VARIABLE}=required, but this machine cannot log in to Weights & Biases. "
-                f"{self.problem} Set {KEY} to the key of https://wandb.ai/authorize, run `wandb "
-                f"login`, or set {MODE}=offline and `wandb sync` later. Nothing was opened."
+                f"{VARIABLE}=required, but nothing of this run could reach Weights & Biases from "
+                f"here. {self.problem} Set {KEY} to the key of https://wandb.ai/authorize, run "
+                f"`wandb login`, or set {MODE}=offline and `wandb sync` later. Nothing was opened."
             )
 
 
@@ -96,4 +101,6 @@ def _hosts(base_url: str) -> tuple[str, ...]:
 def _netrc_file(environ: Mapping[str, str]) -> Path:
     if named := environ.get("NETRC"):
         return Path(named).expanduser()
-    return Path(environ.get("HOME") or Path.home()) / ".netrc"
+    home = Path(environ.get("HOME") or Path.home())
+    usual, other = home / ".netrc", home / "_netrc"  # the latter as on Windows; wandb takes both
+    return other if other.exists() and not usual.exists() else usual

@@ -54,6 +54,22 @@ def test_a_netrc_file_holds_a_key_where_wandb_would_find_one(
     assert key == (SECRET if there else None)
 
 
+def test_the_other_name_of_the_netrc_file_counts_where_the_usual_one_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The oracle is wandb's own reader again."""
+    from wandb.sdk.lib.wbauth.wbnetrc import read_netrc_auth
+
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("NETRC", raising=False)
+    (tmp_path / "_netrc").write_text(ENTRY.format("api.wandb.ai"))
+    assert missing_login({"HOME": str(tmp_path)}) == ""
+    assert read_netrc_auth(host="https://api.wandb.ai") == SECRET
+    (tmp_path / ".netrc").write_text(ENTRY.format("github.com"))
+    assert str(tmp_path / ".netrc") in missing_login({"HOME": str(tmp_path)})
+    assert read_netrc_auth(host="https://api.wandb.ai") is None
+
+
 def test_netrc_names_another_file(tmp_path: Path) -> None:
     """As Kubernetes mounts it."""
     file = tmp_path / "secret"
