@@ -164,6 +164,18 @@ def test_a_stopped_stage_leaves_with_75_and_goes_on(toy: ToyProject) -> None:
     assert run_stage(run, "train", toy.launcher) == "executed"
 
 
+def test_a_stage_that_died_of_the_request_to_leave_is_stopped_and_goes_on(toy: ToyProject) -> None:
+    """SIGTERM before the stage listens costs no retry: it counts as 75, as when it had saved."""
+    order = toy.order("train.exit", 128 + 15)
+    run = toy.open("one")
+    toy.run_all(run, until="probe")
+    with pytest.raises(CheckpointedAndLeft):
+        run_stage(run, "train", toy.launcher)
+    assert read_state(run.folder)["train"].outcome == "stopped"
+    order.unlink()
+    assert run_stage(run, "train", toy.launcher) == "executed"
+
+
 def test_uncommitted_memory_in_main_stops_no_run_and_loses_no_line(toy: ToyProject) -> None:
     """The run goes on with a warning; the next stage brings what the earlier one could not."""
     run = toy.open("one")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Mapping
 from pathlib import Path
 
 from voxmill.errors import (
@@ -19,7 +20,9 @@ from voxmill.launchers.jobs import JobResult
 from voxmill.launchers.launcher import StageResult, StageRun
 from voxmill.observability.log_line import as_text
 
-_ERRORS: dict[int, type[VoxmillError]] = {
+_LEFT_BY_SIGNAL = 128 + signal.SIGTERM
+"""A stage that was asked to leave before it listened (imports) or after it had finished (exit)."""
+_ERRORS: Mapping[int, type[VoxmillError]] = {
     kind.exit_code: kind
     for kind in (
         UsageError,
@@ -29,7 +32,7 @@ _ERRORS: dict[int, type[VoxmillError]] = {
         CheckpointedAndLeft,
         GpuLost,
     )
-}
+} | {_LEFT_BY_SIGNAL: CheckpointedAndLeft}
 _MEANING = {
     64: "recipe or usage",
     65: "data",
@@ -40,6 +43,7 @@ _MEANING = {
     76: "GPU lost; start it again to go on from the checkpoint",
     124: "the time limit was reached; start it again to go on, or raise resources.timeout_hours",
     127: "the command was not found; install voxmill where the stage runs",
+    _LEFT_BY_SIGNAL: "asked to leave while it was starting or ending; start it again to go on",
 }
 _TAIL_BYTES = 16384
 

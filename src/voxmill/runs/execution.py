@@ -200,10 +200,10 @@ def _launch_again(run: Run, before: Pending, launcher: Launcher, lease: Lease) -
         _note_failure(run, stage, error.exit_code)
         raise
     if result.exit_code != 0:
-        _note_failure(run, stage, result.exit_code)
-        raise failure(
-            stage_launch.plan_stage(run.folder, run.recipe, stage, attempt=attempt), result
-        )
+        plan = stage_launch.plan_stage(run.folder, run.recipe, stage, attempt=attempt)
+        ended = failure(plan, result)
+        _note_failure(run, stage, ended.exit_code)
+        raise ended
     lease.refuse_if_lost()
     report = read_report(run.output(stage))
     _keep(run, stage, report, result.seconds)

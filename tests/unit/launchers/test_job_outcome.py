@@ -44,6 +44,13 @@ def test_any_other_exit_code_stays_what_it_is(code: int) -> None:
     assert (type(error), error.exit_code) == (errors.VoxmillError, code)
 
 
+def test_a_stage_that_was_asked_to_leave_before_it_listened_has_left() -> None:
+    """SIGTERM during its imports ends a stage without its own word; nothing of it has failed."""
+    error = failure(RUN, StageResult(exit_code=128 + 15, seconds=1.0))
+    assert type(error) is errors.CheckpointedAndLeft
+    assert "asked to leave while it was starting or ending" in str(error)
+
+
 def test_the_message_ends_with_the_stage_s_own_word_and_its_log(tmp_path: Path) -> None:
     """Nobody should have to open a log to learn what a stage said last."""
     log = tmp_path / "train.1.log"
