@@ -92,6 +92,8 @@ def test_a_wrong_name_stage_launcher_or_override_is_64_with_what_there_is(say) -
             ("run", "digits", "--run-id", "three", "--launcher", "rocket"),
             "there are: docker, pod, process",
         ),
+        (("run", "digits", "--run-id", "three", "--until", "bake"), "there are: ingest, audit"),
+        (("run", "digits", "--run-id", "three", "--force", "bake"), "there are: ingest, audit"),
         (("resume", "three"), "the newest there: digits/one, digits/two"),
     ):
         code, said = say(*command)

@@ -56,12 +56,14 @@ def run(
     """Opens a run, or goes on with the one of that id, and brings its stages up to date."""
     from functools import partial
 
+    from voxmill.observability.labels import STAGES
     from voxmill.runs.lister import list_source
     from voxmill.runs.opening import RunOptions, open_run
     from voxmill.runs.project import Project
 
     project = Project.find(Path.cwd(), os.environ)
     project.recipe_file(recipe)
+    _wanted(recipe, STAGES, until, force)  # a misspelt stage opens no run
     options = RunOptions(
         run_id=run_id, overrides=parse(recipe, overrides or []), allow_dirty=allow_dirty
     )
@@ -108,7 +110,7 @@ def _carry_out(run: Run, until: str | None, force: str | None, launcher: str | N
     console = open_console()
     console.print(f"Run {run.recipe}/{run.id} in {run.folder}", soft_wrap=True, highlight=False)
     engine = _engine(run, launcher)
-    wanted = _wanted(run, until, force)
+    wanted = _wanted(run.recipe, list(run.stages), until, force)
     try:
         for stage in wanted:
             with _stops_passed_on(run, stage, engine):
@@ -120,14 +122,15 @@ def _carry_out(run: Run, until: str | None, force: str | None, launcher: str | N
     _show_end(console, run)
 
 
-def _wanted(run: Run, until: str | None, force: str | None) -> list[str]:
+def _wanted(
+    recipe: str, stages: Sequence[str], until: str | None, force: str | None
+) -> Sequence[str]:
     from voxmill.errors import UsageError
 
-    stages = list(run.stages)
     for option, value in (("--until", until), ("--force", force)):
         if value is not None and value not in {*stages, *(["all"] if option == "--force" else [])}:
             raise UsageError(
-                f"{option} {value}: {run.recipe} has no such stage; there are: {', '.join(stages)}."
+                f"{option} {value}: {recipe} has no such stage; there are: {', '.join(stages)}."
             )
     return stages[: stages.index(until) + 1] if until else stages
 
