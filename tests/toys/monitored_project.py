@@ -29,7 +29,6 @@ _VALUES = {
     "voxmill_train_checkpoint_steps": 500.0,
     "voxmill_train_data_wait_ratio": 0.02,
     "voxmill_blank_ratio": 0.6,
-    "voxmill_train_blank_ratio": 0.6,
     "voxmill_frame_entropy_ratio": 0.1,
     "voxmill_infinite_losses": 0.0,
     "voxmill_train_watched_value": 0.11,

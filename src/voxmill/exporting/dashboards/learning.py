@@ -51,12 +51,9 @@ def detail_tiles() -> tuple[Tile, ...]:
     panels = (
         lines(
             "Blank share",
-            "Share of frames whose best token is blank. Near 100 % after warm-up the model has "
-            "collapsed to silence.",
-            [
-                Query(f"voxmill_train_blank_ratio{{{RUN}}}", "{{run}}: training"),
-                Query(f"voxmill_blank_ratio{{{RUN}}}", "{{split}}"),
-            ],
+            "Share of frames whose best token is blank, by split. Near 100 % after warm-up the "
+            "model has collapsed to silence.",
+            [Query(f"voxmill_blank_ratio{{{RUN}}}", "{{split}}")],
             Look(unit="percentunit", low=0, high=1, thresholds=steps(GOOD, (0.98, BAD))),
         ),
         lines(

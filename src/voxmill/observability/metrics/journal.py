@@ -25,7 +25,6 @@ TRAINING = (
     _gauge("train_warmup_steps", "1", "Steps over which the learning rate rises."),
     _gauge("train_epoch", "1", "Epochs made, with a fraction for the one in progress."),
     _gauge("train_resumed_step", "1", "Step that this attempt went on from; 0: the beginning."),
-    _gauge("train_blank_ratio", "ratio", "Share of training frames whose best token is blank."),
     _counter("train_skipped_updates_total", "1", "Updates left out for a non-finite gradient."),
     _counter("train_infinite_losses_total", "1", "Training utterances whose loss was infinite."),
     _gauge("train_skipped_utterances", "1", "Training utterances left out as too long."),
