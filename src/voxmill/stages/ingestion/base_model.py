@@ -6,6 +6,7 @@ from pathlib import Path
 
 from voxmill.base_reference import is_hub_id
 from voxmill.corpus.manifest import write_json
+from voxmill.errors import DataError
 from voxmill.recipe.base_config import BaseConfig
 from voxmill.stages.ingestion.hub import Hub
 from voxmill.stages.ingestion.mirrored_files import MirroredFiles
@@ -53,15 +54,23 @@ def _mirror_model(
         folder, names = hub.fetch(str(config.model), str(config.revision))
     else:
         folder = context.input(BASE)
-        names = chosen_files(_files(folder), folder, what=what)
+        names = chosen_files(_files(folder, what=what), folder, what=what)
     for name in names:
         copied = mirror.add(folder / name, f"{BASE}/{name}")
         if name.endswith(".safetensors"):
             check_weights(copied, what=what)
 
 
-def _files(folder: Path) -> list[str]:
-    return [path.name for path in folder.iterdir() if path.is_file()]
+def _files(folder: Path, *, what: str) -> list[str]:
+    paths = list(folder.iterdir())
+    lost = sorted(path.name for path in paths if path.is_symlink() and not path.exists())
+    if lost:
+        raise DataError(
+            f"{what}: {', '.join(lost)}: links to files that are not there, or that lie outside "
+            f"the folder, which is all that a stage in a container sees (the hub's own cache is "
+            f"such a folder). Name a copy in base.model: `cp -rL FOLDER COPY`; or the hub id."
+        )
+    return [path.name for path in paths if path.is_file()]
 
 
 def _write_record(config: BaseConfig, mirror: MirroredFiles) -> None:

@@ -162,6 +162,19 @@ def test_a_truncated_file_is_noticed_by_its_header(tmp_path: Path) -> None:
         ingest(tmp_path, FOLDER, base=folder)
 
 
+def test_links_that_lead_nowhere_are_told_by_name(tmp_path: Path) -> None:
+    """A folder of the hub's cache is links; in a container what they lead to is not there."""
+    folder = folder_model(tmp_path)
+    weights = folder / "model.safetensors"
+    weights.rename(tmp_path / "blob")
+    weights.symlink_to(tmp_path / "blob")
+    ingest(tmp_path, FOLDER, base=folder)
+    assert mirrored(tmp_path)["base/model.safetensors"] == (tmp_path / "blob").read_bytes()
+    (tmp_path / "blob").unlink()
+    with pytest.raises(DataError, match=r"model\.safetensors: links .*cp -rL"):
+        ingest(tmp_path / "again", FOLDER, base=folder)
+
+
 def test_a_folder_that_was_not_given_is_a_usage_error(tmp_path: Path) -> None:
     """Whoever starts the stage by hand has to name it."""
     with pytest.raises(UsageError, match="Add --in base=DIR"):
