@@ -36,7 +36,7 @@ class EvaluateStage:
     """Transcribes every test utterance with every artefact; writes figures, errors and a page."""
 
     name = "evaluate"
-    version = 1
+    version = 2
 
     def __init__(self, families: Callable[[str], Family] = load_family) -> None:
         self._families = families

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from voxmill.corpus.utterance import PreparedUtterance
 from voxmill.errors import CheckpointedAndLeft
 from voxmill.families.family import Artefact, Family, Recogniser, Samples
-from voxmill.scoring.confidence import bootstrap_interval
-from voxmill.scoring.error_rates import score_utterances
+from voxmill.scoring.confidence import Interval, bootstrap_interval
+from voxmill.scoring.error_rates import ErrorCounts, score_utterances
 from voxmill.stages.evaluation.progress import Heard, Progress
 from voxmill.stages.evaluation.results import Measurement, Transcript
 
@@ -132,11 +132,17 @@ def _measurement(
         )
         for (utterance, known), score in zip(heard, scores, strict=True)
     )
-    interval = bootstrap_interval(
-        [score.words.errors for score in scores],
-        [score.words.reference for score in scores],
-        samples=bench.bootstrap_samples,
-    )
     return Measurement(
-        test_set=test_set, artefact=artefact, transcripts=transcripts, interval=interval
+        test_set=test_set,
+        artefact=artefact,
+        transcripts=transcripts,
+        interval=_interval([score.words for score in scores], bench.bootstrap_samples),
+        character_interval=_interval(
+            [score.characters for score in scores], bench.bootstrap_samples
+        ),
     )
+
+
+def _interval(counts: Sequence[ErrorCounts], samples: int) -> Interval:
+    errors, references = [c.errors for c in counts], [c.reference for c in counts]
+    return bootstrap_interval(errors, references, samples=samples)

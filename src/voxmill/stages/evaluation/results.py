@@ -33,6 +33,8 @@ class Measurement:
     transcripts: tuple[Transcript, ...]
     interval: Interval
     """Of the word error rate, at 95 %."""
+    character_interval: Interval
+    """Of the character error rate, at 95 %."""
 
     @cached_property
     def score(self) -> Score:

@@ -64,6 +64,8 @@ def _figures(measurement: Measurement) -> dict[str, JsonValue]:
         "wer_low": round(measurement.interval.low, 6),
         "wer_high": round(measurement.interval.high, 6),
         "cer": round(score.cer, 6),
+        "cer_low": round(measurement.character_interval.low, 6),
+        "cer_high": round(measurement.character_interval.high, 6),
         "real_time_factor": round(measurement.real_time_factor, 6),
         "decoder": measurement.decoder,
         "utterances": score.utterances,

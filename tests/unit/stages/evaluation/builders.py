@@ -50,12 +50,13 @@ def transcript(
 def measurement(
     *transcripts: Transcript, artefact: str = "onnx-fp32", test_set: str = "test", size: int = 1000
 ) -> Measurement:
-    """One artefact on one test set, with an interval of no meaning."""
+    """One artefact on one test set, with intervals of no meaning."""
     return Measurement(
         test_set=test_set,
         artefact=Artefact(name=artefact, path=Path(artefact), bytes=size),
         transcripts=transcripts,
         interval=Interval(0.1, 0.3),
+        character_interval=Interval(0.02, 0.06),
     )
 
 

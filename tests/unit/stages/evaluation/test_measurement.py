@@ -51,6 +51,19 @@ def test_every_artefact_hears_every_test_set(tmp_path: Path):
     assert {m.decoder for m in measurements} == {"fake-beam8"}
 
 
+def test_words_and_characters_have_an_interval_each(tmp_path: Path):
+    """One utterance of three is heard wrong, in one word of two but one character of seven."""
+    family = FakeFamily(lambda _, samples: "one twa" if len(samples) == 3 * RATE_HZ else "one two")
+    utterances = [
+        transcript("one two", "", id=f"t{seconds}", seconds=seconds).utterance
+        for seconds in (1.0, 2.0, 3.0)
+    ]
+    (measured,) = measure(bench(family, tmp_path), ARTEFACTS[:1], {"test": utterances})
+    assert (measured.interval.low, measured.interval.high) == (0.0, 0.5)
+    assert measured.character_interval.low == 0.0
+    assert measured.character_interval.high == pytest.approx(1 / 7)
+
+
 def test_the_first_call_of_an_artefact_is_not_timed(tmp_path: Path):
     """It costs 9 s here; the real-time factor is 0.5 s for one second of speech all the same."""
     family = FakeFamily(lambda *_: "one two", seconds=0.5, first_seconds=9.0)

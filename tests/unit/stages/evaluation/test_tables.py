@@ -28,6 +28,7 @@ def test_metrics_are_nested_by_test_set_and_artefact():
     assert table["test"]["hf"]["real_time_factor"] == 0.1
     assert table["test"]["hf"]["decoder"] == "fake-greedy"
     assert (table["test"]["hf"]["wer_low"], table["test"]["hf"]["wer_high"]) == (0.1, 0.3)
+    assert (table["test"]["hf"]["cer_low"], table["test"]["hf"]["cer_high"]) == (0.02, 0.06)
     assert table["sizes"] == {"onnx-fp32": 1000, "hf": 77}
 
 
