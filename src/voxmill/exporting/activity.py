@@ -1,7 +1,7 @@
 """Whether somebody is at a run now: its worker, or the job of one of its stages.
 
 Looking must not disturb: trying a worker's lock would make a worker that starts at that moment
-fail, so the kernel's own list of locks is read.
+fail, so the kernel's own list of locks is read. It shows those of other containers to nobody.
 """
 
 from __future__ import annotations
@@ -13,8 +13,11 @@ from voxmill.runs.run import Run
 from voxmill.runs.state import StageRecord
 from voxmill.runs.worker_lock import lock_path
 
-SILENT_SECONDS = 600.0
-"""A container's job leaves no process to look at: it goes on while log or journal grew of late."""
+SILENT_SECONDS = 3600.0
+"""A container's job leaves no process to look at: it goes on while log or journal grew of late.
+
+Longer than TrainingStalled waits: an exporter that is in a container too sees nobody's locks, and a
+trainer that hangs would be one that was stopped before it could be told of."""
 
 
 def locked_inodes(locks: Path = Path("/proc/locks")) -> frozenset[int]:
