@@ -15,6 +15,7 @@ import pytest
 
 from contracts.launcher_contract import wait_until
 from toys.docker_engine import BASE_IMAGE, DockerEngine
+from voxmill.errors import CheckpointedAndLeft
 from voxmill.launchers.docker import DockerLauncher
 from voxmill.launchers.launcher import StageRun
 
@@ -111,6 +112,24 @@ def test_runs_at_once_get_different_gpus_and_the_next_waits_for_one(tmp_path, mo
     assert waiting.gpus() == freed
     for each in (at_work[1], waiting):
         each.end()
+
+
+def test_a_run_that_is_stopped_while_it_waits_leaves_at_once(tmp_path, monkeypatch) -> None:
+    """75: nothing had started, and the next try waits again."""
+    monkeypatch.setenv("VOXMILL_GPUS", "0")
+    first = Started(stage_run(tmp_path, "a", 1))
+    assert first.gpus() == "0"
+    waiting = stage_run(tmp_path, "b", 1)
+
+    def emit(line: str) -> None:
+        if line.startswith("waiting for GPUs"):
+            launcher.stop(waiting, grace_seconds=1.0)
+
+    launcher = DockerLauncher(lambda _: ["true"], emit=emit)
+    with pytest.raises(CheckpointedAndLeft, match="waiting for GPUs"):
+        launcher.run(waiting)
+    first.end()
+    assert launcher.run(waiting).exit_code == 0
 
 
 def test_a_container_that_was_killed_holds_its_gpus_no_longer(

@@ -12,6 +12,7 @@ whether it lives, and its log is read on by `since`. What happens when something
 from __future__ import annotations
 
 import shutil
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -83,9 +84,11 @@ class DockerLauncher:
         self._command = command
         self._emit = emit or pass_on
         self._patience = patience_seconds
+        self._asked_to_stop = threading.Event()
 
     def run(self, stage_run: StageRun) -> StageResult:
         """Runs the stage to its end; see the port."""
+        self._asked_to_stop.clear()
         with room_wanted(stage_run):
             engine = Engine(self._emit, patience_seconds=self._patience)
             deadline = time.monotonic() + START_SECONDS
@@ -93,7 +96,11 @@ class DockerLauncher:
                 found = self._rejoin(engine, stage_run)
                 if found is not None and (found.live or not _starts_again(found.result)):
                     return found.result
-                container = when_free(lambda: self._start(engine, stage_run), self._emit)
+                container = when_free(
+                    lambda: self._start(engine, stage_run),
+                    self._emit,
+                    stopped=self._asked_to_stop.is_set,
+                )
                 if container is not None:
                     return self._follow(engine, stage_run, container, attached=False)
                 if time.monotonic() > deadline:
@@ -113,6 +120,7 @@ class DockerLauncher:
         A process of its own session does it, so that it is done although this one has five
         seconds to live.
         """
+        self._asked_to_stop.set()
         StopOrder(
             container=container_name(stage_run),
             given=time.time(),

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from voxmill.errors import EngineMissing, UsageError
+from voxmill.errors import CheckpointedAndLeft, EngineMissing, UsageError
 from voxmill.launchers.container import GPUS_LABEL
 from voxmill.launchers.container_job import created_at, has_ended
 
@@ -134,6 +134,7 @@ def when_free(
     start: Callable[[], T],
     emit: Callable[[str], None],
     *,
+    stopped: Callable[[], bool],
     patience_seconds: float = PATIENCE_SECONDS,
 ) -> T:
     """Starts as soon as there are GPUs.
@@ -141,10 +142,12 @@ def when_free(
     Args:
         start: Raises `GpusTaken` while there are none.
         emit: Takes a line for the stage's log.
+        stopped: Whether somebody has asked the stage to leave.
         patience_seconds: How long to wait.
 
     Raises:
         GpusTaken: They stayed with others.
+        CheckpointedAndLeft: Asked to stop before anything had started.
     """
     deadline = time.monotonic() + patience_seconds
     told = False
@@ -154,6 +157,8 @@ def when_free(
         except GpusTaken as taken:
             if time.monotonic() > deadline:
                 raise
+            if stopped():
+                raise CheckpointedAndLeft("Stopped while waiting for GPUs.") from taken
             if not told:
                 emit(f"waiting for GPUs, {patience_seconds:.0f} s at most. {taken}")
             told = True

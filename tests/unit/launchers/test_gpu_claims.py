@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from voxmill.errors import EngineMissing, UsageError
+from voxmill.errors import CheckpointedAndLeft, EngineMissing, UsageError
 from voxmill.launchers import gpu_claims
 from voxmill.launchers.container import GPUS_LABEL
 from voxmill.launchers.gpu_claims import GpusTaken, named_gpus, start_on_gpus, when_free
@@ -159,7 +159,7 @@ def test_taken_gpus_are_waited_for_and_that_is_told_once(monkeypatch: pytest.Mon
             raise found
         return found
 
-    assert when_free(attempt, told.append) == "started"
+    assert when_free(attempt, told.append, stopped=bool) == "started"
     assert told == ["waiting for GPUs, 600 s at most. 0 by a"]
 
 
@@ -171,7 +171,7 @@ def test_gpus_that_stay_taken_end_the_wait(monkeypatch: pytest.MonkeyPatch) -> N
         raise GpusTaken("0 by a")
 
     with pytest.raises(GpusTaken) as caught:
-        when_free(attempt, print, patience_seconds=-1)
+        when_free(attempt, print, stopped=bool, patience_seconds=-1)
     assert caught.value.exit_code == 69
 
 
@@ -192,3 +192,13 @@ def test_gpus_are_named_by_index_or_uuid(told: str, names: tuple[str, ...]) -> N
 def test_anything_else_is_refused_with_what_is_expected(told: str) -> None:
     with pytest.raises(UsageError, match=r"VOXMILL_GPUS=.*nvidia-smi -L"):
         named_gpus({"VOXMILL_GPUS": told})
+
+
+def test_a_stage_that_is_asked_to_leave_waits_no_longer() -> None:
+    """75, so that nobody counts it as a failure."""
+
+    def attempt() -> None:
+        raise GpusTaken("0 by a")
+
+    with pytest.raises(CheckpointedAndLeft):
+        when_free(attempt, print, stopped=lambda: True)
