@@ -43,6 +43,10 @@ _WEBHOOK = (
     r"(?i)(https?://(?:hooks\.slack\.com|discord(?:app)?\.com/api/webhooks"
     r"|[\w.-]+\.webhook\.office\.com)/)[^\s\"']+"
 )
+_AS_IN_YAML = (  # password: …; with a digit in it, for prose has colons too
+    rf"(?i)\b((?:\w{{1,40}}[_-])?(?:{_NAMED}):[ \t]+)"
+    r"(?!\*\*\*)(?=[^\s\"',;]*\d)[^\s\"',;]{8,}"
+)
 _PATTERNS: tuple[tuple[str, str], ...] = (
     (r"(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", STARS),
     # user:password@ of a URL; and a token in the user's place
@@ -51,14 +55,17 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
     # an HTTP header, also as Python or JSON shows it
     (_HEADER, rf"\1{STARS}"),
     (r"(?i)\b(bearer\s+)(?=[^\s\"']*\d)[a-z0-9._~+/=-]{8,}", rf"\1{STARS}"),
-    # keys that tell by their form whose they are: AWS, Hugging Face, GitHub, GitLab, Slack
+    # keys that tell by their form whose they are: AWS, Hugging Face, GitHub, GitLab, Slack,
+    # Grafana; signed web tokens
     (r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b", STARS),
     (r"\b(?:hf_[A-Za-z0-9]{30,}|gh[pousr]_[A-Za-z0-9]{30,}|github_pat_\w{30,})", STARS),
-    (r"\b(?:glpat-[\w-]{20,}|xox[abprs]-[\w-]{10,})", STARS),
+    (r"\b(?:glpat-[\w-]{20,}|xox[abprs]-[\w-]{10,}|gls[ac]_\w{30,})", STARS),
+    (r"(?<![\w-])eyJ[\w-]{10,}+\.eyJ[\w-]{10,}+\.[\w-]*", STARS),
     # webhooks: whoever knows the path may post
     (_WEBHOOK, rf"\1{STARS}"),
     # password=…, ?access_token=…, "password": "…"
     (rf"(?i)((?:{_NAMED})\s*=\s*[\"']?)(?!\*\*\*)[^\s\"',;&)]{{4,}}", rf"\1{STARS}"),
+    (_AS_IN_YAML, rf"\1{STARS}"),
     (rf"(?i)([\"'](?:\w*[_-])?(?:{_NAMED})[\"']\s*:\s*([\"']))(?!\*\*\*)[^\"']+", rf"\1{STARS}"),
 )
 

@@ -66,6 +66,9 @@ def test_a_secret_is_found_as_it_stands_in_a_url_or_in_quotes() -> None:
             '{"password": "***", "user": "me"}',
         ),
         ("aws_secret_access_key = abcd/efgh", "aws_secret_access_key = ***"),
+        ("user: me, smtp_password: hunter2222", "user: me, smtp_password: ***"),
+        ("token glsa_" + "a1" * 16 + "_0123abcd refused", "token *** refused"),
+        (f"eyJ{'hbGciOiJI' * 2}.eyJ{'zdWIiOiIx' * 2}.c2lnbmF0dXJl", "***"),
         (
             "-----BEGIN RSA " + "PRIVATE KEY-----\nMIIB\n-----END RSA PRIVATE KEY-----\nend",
             "***\nend",
@@ -88,6 +91,7 @@ def test_what_looks_like_a_secret_is_taken_out_wherever_it_comes_from(
         "https://example.org:8080/a/b?page=2#top and me@example.org",
         "the bearer of bad news, bearer certificates",
         "The password is missing: set VOXMILL_SMTP_PASSWORD.",
+        "No password: unchanged. Secret: VOXMILL_SMTP_PASSWORD, not set",
         "onnx-fp32 on test: 3 errors in 100 words, /data/recordings/a@b:c.wav",
         "md5:89aab1e8b1ee61a3d7f1b0a5f3d0c8f7 sha256 of 12 files",
     ],
@@ -137,7 +141,10 @@ def test_a_filter_cleans_what_foreign_handlers_get() -> None:
     assert plain.args == (3,)
 
 
-@pytest.mark.parametrize("piece", ["a.", "a-b+", "'", "password", "-----BEGIN ", "x://", "bearer "])
+@pytest.mark.parametrize(
+    "piece",
+    ["a.", "a-b+", "'", "password", "password: ", "-eyJ", "-----BEGIN ", "x://", "bearer "],
+)
 def test_a_long_line_costs_no_more_than_its_length(piece: str) -> None:
     """Whatever somebody logs, the run goes on."""
     text = piece * (200_000 // len(piece))
