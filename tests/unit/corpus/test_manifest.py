@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from toys.recordings import utterance
-from voxmill.corpus.manifest import read_lines, write_lines
+from voxmill.corpus.manifest import read_lines, write_json, write_lines
 from voxmill.corpus.utterance import SourceUtterance
 from voxmill.errors import DataError
 
 
+@settings(deadline=None)
 @given(texts=st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=20), max_size=5))
 def test_what_is_written_is_read(
     tmp_path_factory: pytest.TempPathFactory, texts: list[str]
@@ -24,6 +26,20 @@ def test_what_is_written_is_read(
     write_lines(path, written)
     assert read_lines(path, SourceUtterance) == written
     assert path.read_bytes().count(b"\n") == len(texts)
+
+
+def test_two_that_write_one_file_at_once_leave_a_whole_one(tmp_path: Path) -> None:
+    """Two runs of one recipe, opened in the same second, keep one listing in the cache."""
+    path = tmp_path / "listing.json"
+
+    def write(writer: int) -> None:
+        for _ in range(40):
+            write_json(path, {str(writer): "x" * 5000})
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(write, range(8)))
+    assert path.read_text().endswith('"\n}\n')
+    assert [file.name for file in tmp_path.iterdir()] == ["listing.json"]
 
 
 def test_keys_are_sorted_and_letters_readable(tmp_path: Path) -> None:
