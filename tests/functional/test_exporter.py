@@ -6,6 +6,7 @@ import json
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -181,6 +182,16 @@ def test_health_and_other_paths_answer(toy: ToyProject) -> None:
             assert reply.read() == b"ok\n"
         with pytest.raises(urllib.error.HTTPError, match="404"):
             urllib.request.urlopen(f"{base}/metric", timeout=10)
+
+
+def test_whoever_goes_before_the_answer_is_an_event_and_no_trace(toy: ToyProject) -> None:
+    """Prometheus gives up at its timeout; `exporting` looks for traces."""
+    with exporting(toy) as exporter:
+        for _ in range(3):
+            with socket.create_connection(("127.0.0.1", exporter.port)) as client:
+                reset = struct.pack("ii", 1, 0)
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
+        assert exporter.value("voxmill_exporter_runs") == 0
 
 
 def busy_run(toy: ToyProject, run_id: str) -> MonitoredRun:

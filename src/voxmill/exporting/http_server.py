@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,9 +12,22 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from voxmill.errors import UsageError
 
+logger = logging.getLogger(__name__)
+
 METRICS_PATH = "/metrics"
 HEALTH_PATH = "/-/healthy"
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """An event of the log, not a raw trace: whoever asks may give up before it is answered."""
+        if isinstance(sys.exception(), (ConnectionError, TimeoutError)):
+            logger.info("%s went before it was answered", client_address)
+        else:
+            logger.error("%s could not be answered", client_address, exc_info=sys.exception())
 
 
 @contextmanager
@@ -54,13 +69,12 @@ def serving(answer: Callable[[], bytes], *, host: str, port: int) -> Iterator[in
             """A scrape every few seconds is no news."""
 
     try:
-        server = ThreadingHTTPServer((host, port), Handler)
+        server = _Server((host, port), Handler)
     except OSError as error:
         raise UsageError(
             f"The exporter cannot listen on {host}:{port}: {error.strerror or error}. Choose "
             f"another --port, or stop what listens there."
         ) from error
-    server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, name="http", daemon=True)
     thread.start()
     try:
