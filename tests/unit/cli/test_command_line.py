@@ -33,6 +33,31 @@ def test_help_and_version_end_well(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"voxmill {__version__}\n"
 
 
+@pytest.mark.parametrize(("arguments", "code"), [(["--version"], 0), (["stage"], 64)])
+def test_a_command_that_used_torch_ends_at_once_and_says_all(
+    arguments: list[str], code: int
+) -> None:
+    """What is registered for the exit runs, buffers are written; modules are not taken apart."""
+    program = f"""
+import atexit, sys, torch
+from voxmill.cli.main import main
+class Module:
+    def __del__(self):
+        print("taken apart")
+kept = Module()
+atexit.register(print, "registered")
+print("said", end=" ")
+sys.argv = ["voxmill", *{arguments!r}]
+main()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    version = f"voxmill {__version__}\n" if code == 0 else ""
+    assert (done.returncode, done.stdout) == (code, f"said {version}registered\n")
+    assert ("Missing argument" in done.stderr) == (code == 64)
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
