@@ -38,7 +38,7 @@ from voxmill.launchers.container_job import (
 from voxmill.launchers.container_log import ContainerLog
 from voxmill.launchers.engine import PATIENCE_SECONDS, Engine
 from voxmill.launchers.fingerprint import fingerprint
-from voxmill.launchers.gpu_claims import start_on_gpus, when_free
+from voxmill.launchers.gpu_claims import named_gpus, start_on_gpus, when_free
 from voxmill.launchers.jobs import JobFiles, JobResult
 from voxmill.launchers.launcher import START_AGAIN, StageResult, StageRun
 from voxmill.launchers.outcome import in_words
@@ -70,6 +70,9 @@ class DockerLauncher:
         emit: Takes each line of the job's log; by default standard output does,
             in the form of this process's own log.
         patience_seconds: How long an engine that went away is waited for.
+
+    Raises:
+        UsageError: `VOXMILL_GPUS` is wrong.
     """
 
     name = "docker"
@@ -85,6 +88,7 @@ class DockerLauncher:
         self._emit = emit or pass_on
         self._patience = patience_seconds
         self._asked_to_stop = threading.Event()
+        named_gpus()  # a mistake there is told now, and not hours later by the first that needs one
 
     def run(self, stage_run: StageRun) -> StageResult:
         """Runs the stage to its end; see the port."""

@@ -12,6 +12,7 @@ import pytest
 from voxmill.errors import CheckpointedAndLeft, EngineMissing, UsageError
 from voxmill.launchers import gpu_claims
 from voxmill.launchers.container import GPUS_LABEL
+from voxmill.launchers.docker import DockerLauncher
 from voxmill.launchers.gpu_claims import GpusTaken, named_gpus, start_on_gpus, when_free
 
 NOW = datetime.now(UTC)
@@ -189,9 +190,13 @@ def test_gpus_are_named_by_index_or_uuid(told: str, names: tuple[str, ...]) -> N
 
 
 @pytest.mark.parametrize("told", ["all", "0,0", "0;1", "-1"])
-def test_anything_else_is_refused_with_what_is_expected(told: str) -> None:
+def test_anything_else_is_refused_with_what_is_expected(
+    told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the first stage, although only a later one may need a GPU."""
+    monkeypatch.setenv("VOXMILL_GPUS", told)
     with pytest.raises(UsageError, match=r"VOXMILL_GPUS=.*nvidia-smi -L"):
-        named_gpus({"VOXMILL_GPUS": told})
+        DockerLauncher()
 
 
 def test_a_stage_that_is_asked_to_leave_waits_no_longer() -> None:
