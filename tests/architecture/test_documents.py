@@ -29,3 +29,13 @@ def test_the_guide_tells_where_every_folder_of_a_recipe_comes_from(path: Path) -
     rows = re.findall(r"^\| (`.+?) \|", section.partition("\n## ")[0], flags=re.MULTILINE)
     told = {name for row in rows for name in re.findall(r"`([^`]+)`", row)}
     assert folders_of(yaml.safe_load(path.read_text(encoding="utf-8"))) <= told
+
+
+def test_both_entries_of_ci_call_the_same_targets() -> None:
+    """Green in one place means green in the other; what a plain user cannot run is named there."""
+    workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    targets = re.findall(r"^make (.+)$", script, flags=re.MULTILINE)
+    assert targets
+    for target in targets:
+        assert target.removeprefix("proof ") in workflow, target
