@@ -31,7 +31,7 @@ def transcribe(
         Literal["onnx-fp32", "onnx-int8"], typer.Option(help="Which of the files hears.")
     ] = "onnx-fp32",
     decoder: Annotated[
-        str, typer.Option(help="greedy, beam, beam16, beam:1-1 (one token).")
+        str, typer.Option(help="greedy, beam16, beam-lm, beam:1-1 (one token).")
     ] = "greedy",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object for each.")] = False,
 ) -> None:
@@ -41,7 +41,7 @@ def transcribe(
 
     folder = _onnx_folder(package)
     settings = _settings(folder / FRONTEND_FILE)
-    recogniser = OnnxRecogniser(folder / FILES[artefact], decoder_named(decoder))
+    recogniser = OnnxRecogniser(folder / FILES[artefact], decoder_named(decoder, folder))
     for path in recordings:
         samples = _read(path, settings)
         text = recogniser.transcribe(samples).text

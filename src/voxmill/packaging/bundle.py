@@ -10,6 +10,8 @@ from pathlib import Path
 from voxmill.families.family import Artefact, Exportable, Samples
 from voxmill.packaging.hub_folder import FRONTEND_FILE, write_hub_folder
 from voxmill.packaging.onnx_file import write_fp32, write_int8
+from voxmill.text.ngram import FILE as LANGUAGE_FILE
+from voxmill.text.ngram import NgramModel
 
 LIST_FILE = "artefacts.json"
 PLACES = {
@@ -21,7 +23,12 @@ PLACES = {
 
 
 def write_package(
-    pieces: Exportable, package: Path, *, card: str, batch: list[Samples]
+    pieces: Exportable,
+    package: Path,
+    *,
+    card: str,
+    batch: list[Samples],
+    language: NgramModel | None = None,
 ) -> tuple[Artefact, ...]:
     """Writes every artefact and their list.
 
@@ -30,6 +37,7 @@ def write_package(
         package: Folder to write into.
         card: Model card of the Hugging Face folder.
         batch: Two or more utterances of unequal length, for tracing.
+        language: N-grams that the decoder `beam` may heed; goes beside each artefact.
     """
     write_hub_folder(pieces, package / PLACES["hf"], card=card)
     fp32, int8 = package / PLACES["onnx-fp32"], package / PLACES["onnx-int8"]
@@ -38,6 +46,9 @@ def write_package(
     frontend = json.dumps(dict(pieces.frontend), indent=1, sort_keys=True)
     (fp32.parent / FRONTEND_FILE).write_text(frontend + "\n", encoding="utf-8")
     shutil.copytree(pieces.tokenizer, fp32.parent / "tokenizer", dirs_exist_ok=True)
+    if language is not None:
+        for folder in (package / PLACES["hf"], fp32.parent):
+            language.write(folder / LANGUAGE_FILE)
     artefacts = tuple(
         Artefact(name=name, path=package / place, bytes=_bytes(package / place))
         for name, place in PLACES.items()

@@ -18,6 +18,7 @@ def conflicts_between_sections(recipe: Recipe) -> Iterator[Conflict]:
     yield from _pretrained_weights(recipe)
     yield from _features(recipe)
     yield from _sound_alone(recipe)
+    yield from _language_model(recipe)
 
 
 def _frame_length(recipe: Recipe) -> Iterator[Conflict]:
@@ -64,6 +65,14 @@ def _features(recipe: Recipe) -> Iterator[Conflict]:
             if found != wanted:
                 allowed, others = f"{wanted}, as the source has it", (f"source.{name}",)
                 yield Conflict(f"model.input.{name}", str(found), allowed, others=others)
+
+
+def _language_model(recipe: Recipe) -> Iterator[Conflict]:
+    """Evaluate heeds only what package has written."""
+    if recipe.evaluate.language_model and not recipe.package.language_model.order:
+        allowed = "true only with package.language_model.order, such as 6"
+        others = ("package.language_model.order",)
+        yield Conflict("evaluate.language_model", "true", allowed, others=others)
 
 
 def _sound_alone(recipe: Recipe) -> Iterator[Conflict]:

@@ -37,6 +37,17 @@ class ProbeConfig(Section):
     """Can it learn? Nothing to set yet."""
 
 
+class LanguageModelConfig(Section):
+    """An n-gram model of the training transcripts, packaged for the decoder `beam`."""
+
+    order: int = Field(default=0, ge=0, le=10)
+    """Tokens of the longest n-gram: 6 with characters, 3 with words. 0 packages none."""
+    weight: float = Field(default=0.5, gt=0)
+    """What its log-probabilities count beside those of the network."""
+    token_bonus: float = Field(default=1.0, ge=0)
+    """Nats for each token written: n-grams alone prefer short answers."""
+
+
 class PackageConfig(Section):
     """Hugging Face and ONNX artefacts and their gates."""
 
@@ -52,6 +63,8 @@ class PackageConfig(Section):
     """Lengths that parity is measured at."""
     licence: str = "other"
     """Licence of the released model, as a Hugging Face licence id."""
+    language_model: LanguageModelConfig = Field(default_factory=LanguageModelConfig)
+    """Counted on the training transcripts and packaged, for `evaluate.language_model`."""
 
 
 class ErrorLimits(Section):
@@ -97,6 +110,8 @@ class EvaluateConfig(Section):
     lets the model's own attention decoder write (`model.ctc_weight` below 1, artefact hf)."""
     beam_width: int = Field(default=8, ge=1)
     """Texts that the decoder `beam` follows at once."""
+    language_model: bool = False
+    """Whether the decoder `beam` heeds the packaged n-grams (`package.language_model`)."""
     min_tokens: int = Field(default=0, ge=0)
     """Tokens of the vocabulary that the decoder `beam` writes at least: 1 where silence is never
     an answer."""
@@ -125,6 +140,9 @@ class EvaluateConfig(Section):
         if self.decoder != "beam" and (self.min_tokens or self.max_tokens is not None):
             allowed = "beam, where min_tokens or max_tokens bounds an answer"
             yield Conflict("decoder", self.decoder, allowed, others=("min_tokens", "max_tokens"))
+        if self.decoder != "beam" and self.language_model:
+            allowed = "beam, where language_model is to be heeded"
+            yield Conflict("decoder", self.decoder, allowed, others=("language_model",))
         if self.max_tokens is not None and self.max_tokens < self.min_tokens:
             allowed = f"at least min_tokens ({self.min_tokens})"
             yield Conflict("max_tokens", str(self.max_tokens), allowed, others=("min_tokens",))

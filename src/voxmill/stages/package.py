@@ -19,11 +19,13 @@ from voxmill.packaging.hearing import Hearing, hear
 from voxmill.packaging.model_card import render
 from voxmill.packaging.parity import Parity, measure_fp32, measure_int8
 from voxmill.packaging.speech_samples import SpeechSamples, read_speech
-from voxmill.recipe.sections import PackageConfig
+from voxmill.recipe.sections import LanguageModelConfig, PackageConfig
 from voxmill.signal.frontend import FEATURES
 from voxmill.stages.packaging.card import describe
 from voxmill.stages.sample_rate import sample_rate_of
 from voxmill.stages.stage import Check, StageContext, StageOutcome
+from voxmill.text.ngram import NgramModel
+from voxmill.text.tokenizer import TextTokenizer
 
 _SPEECH_SECONDS = 300.0  # enough frames (7500 at 40 ms) to tell 97 % agreement from 98 %
 _HEARD_UTTERANCES = 8
@@ -68,7 +70,11 @@ class PackageStage:
             trace = tuple(steps / speech.sample_rate_hz for steps in _TRACE_STEPS)
         card = describe(recipe, pieces, utterances, inputs=context.inputs)
         artefacts = write_package(
-            pieces, context.out, card=render(card), batch=speech.of_lengths(trace)
+            pieces,
+            context.out,
+            card=render(card),
+            batch=speech.of_lengths(trace),
+            language=_language(recipe.package.language_model, pieces, utterances),
         )
         proofs = _proofs(family, pieces, artefacts, speech, recipe.package)
         _write_parity(context.out / "parity.json", proofs.parity)
@@ -83,6 +89,23 @@ class PackageStage:
 class _Proofs:
     parity: Parity
     hearing: Hearing
+
+
+def _language(
+    config: LanguageModelConfig,
+    pieces: Exportable,
+    utterances: Sequence[PreparedUtterance],
+) -> NgramModel | None:
+    """Counted on what was trained on, and on nothing that is measured."""
+    if not config.order:
+        return None
+    return NgramModel.counted(
+        (utterance.labels for utterance in utterances if utterance.split == "train"),
+        order=config.order,
+        tokens=TextTokenizer.from_folder(pieces.tokenizer).size,
+        weight=config.weight,
+        token_bonus=config.token_bonus,
+    )
 
 
 def _proofs(

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from itertools import groupby, product
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voxmill.errors import UsageError
+from voxmill.errors import DataError, UsageError
 from voxmill.families.ctc.decode import beam_search, decoder_named, greedy
+from voxmill.text.ngram import FILE, NgramModel
 
 
 def random_scores(frames: int, tokens: int, seed: int, sharpness: float = 1.0) -> np.ndarray:
@@ -111,17 +113,54 @@ def test_no_frames_are_no_labels() -> None:
         ("beam4:2-", "ctc-beam4:2-"),
         ("ctc-beam4:0-3", "ctc-beam4:0-3"),
         ("beam:0-", "ctc-beam8"),
+        ("beam16-lm", "ctc-beam16-lm"),
+        ("beam-lm:1-1", "ctc-beam8-lm:1-1"),
     ],
 )
-def test_decoders_go_by_the_name_that_figures_carry(asked: str, name: str) -> None:
-    """The name tells the kind and the width."""
-    assert decoder_named(asked).name == name
+def test_decoders_go_by_the_name_that_figures_carry(asked: str, name: str, tmp_path: Path) -> None:
+    """The name tells the kind, the width, and what else it heeds."""
+    NgramModel.counted([], order=2, tokens=3, weight=1.0, token_bonus=0.0).write(tmp_path / FILE)
+    assert decoder_named(asked, tmp_path).name == name
 
 
 @pytest.mark.parametrize(
     "asked", ["viterbi", "beam0", "beam-3", "", "beam:3-2", "beam8:1", "beam:-"]
 )
-def test_an_unknown_decoder_is_refused_with_those_there_are(asked: str) -> None:
+def test_an_unknown_decoder_is_refused_with_those_there_are(asked: str, tmp_path: Path) -> None:
     """A typing mistake costs one message."""
     with pytest.raises(UsageError, match="greedy, beam, beam followed by a width"):
-        decoder_named(asked)
+        decoder_named(asked, tmp_path)
+
+
+@given(st.integers(1, 5), st.integers(2, 4), st.integers(0, 500), st.floats(0.1, 2.0))
+@settings(max_examples=60, deadline=None)
+def test_a_language_model_adds_its_scores_to_those_of_all_paths(
+    frames, tokens, seed, weight
+) -> None:
+    """The answer has the highest sum of both, over every labelling there is."""
+    scores = random_scores(frames, tokens, seed)
+    spoken = np.random.default_rng(seed).integers(1, tokens, size=(6, 4)).tolist()
+    language = NgramModel.counted(spoken, order=3, tokens=tokens, weight=weight, token_bonus=0.3)
+    told = {
+        labels: float(np.log(probability))
+        + sum(language.scores(labels[:i])[token] for i, token in enumerate(labels))
+        for labels, probability in likelihoods(scores).items()
+    }
+    found = beam_search(scores, width=10_000, language=language)
+    assert told[found] == pytest.approx(max(told.values()), abs=1e-4)
+
+
+def test_a_language_model_spells_what_the_network_cannot_tell_apart() -> None:
+    """Two letters sound the same; the transcripts know which of them follows."""
+    scores = np.log(np.array([[0.02, 0.96, 0.01, 0.01], [0.02, 0.01, 0.47, 0.5]], dtype=np.float32))
+    language = NgramModel.counted(
+        [[1, 2]] * 9 + [[1, 3]], order=2, tokens=4, weight=0.5, token_bonus=0.0
+    )
+    assert beam_search(scores, width=8) == (1, 3)
+    assert beam_search(scores, width=8, language=language) == (1, 2)
+
+
+def test_a_package_without_language_model_says_how_to_get_one(tmp_path: Path) -> None:
+    """Nothing is decoded in silence without what was asked for."""
+    with pytest.raises(DataError, match=r"package\.language_model"):
+        decoder_named("beam-lm", tmp_path)

@@ -98,9 +98,10 @@ class CtcFamily:
 
         Raises:
             UsageError: There is no artefact or decoder of that name.
-            DataError: The artefact cannot be read.
+            DataError: The artefact cannot be read, or lacks the decoder's language model.
         """
-        chosen = decoder_named(decoder)
+        folder = artefact.path if artefact.name == "hf" else artefact.path.parent
+        chosen = decoder_named(decoder, folder)
         if artefact.name == "hf":
             from voxmill.families.ctc.hf_recogniser import HuggingFaceRecogniser
 

@@ -22,13 +22,15 @@ _RESERVED = "sizes"
 def decoder_name(config: EvaluateConfig) -> str:
     """The decoder as `Family.recogniser` takes it: `greedy`, `beam8`, `attention`.
 
-    `beam8` is eight wide; `beam8:1-1` writes exactly one token.
+    `beam8` is eight wide; `beam8-lm` heeds the package's language model; `beam8:1-1` writes
+    exactly one token.
     """
     if config.decoder != "beam":
         return config.decoder
     most = config.max_tokens or ""
     counts = f":{config.min_tokens}-{most}" if config.min_tokens or most else ""
-    return f"beam{config.beam_width}{counts}"
+    language = "-lm" if config.language_model else ""
+    return f"beam{config.beam_width}{language}{counts}"
 
 
 def read_test_sets(
