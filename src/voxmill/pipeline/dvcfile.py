@@ -75,7 +75,11 @@ def narrow(path: Path, recipe: str) -> None:
         )
     for stage in stages.values():
         _keep_only(stage["matrix"]["recipe"], lambda name: name == recipe)
-    _keep_only(document.get("metrics") or [], lambda file: file.startswith(f"artifacts/{recipe}/"))
+    metrics = document.get("metrics") or []
+    _keep_only(metrics, lambda file: file.startswith(f"artifacts/{recipe}/"))
+    if not metrics:
+        # ruamel writes an empty list that had comments as YAML that nobody can read.
+        document.pop("metrics", None)
     yaml.dump(document, path)
 
 

@@ -94,6 +94,17 @@ def test_narrowing_leaves_one_recipe_and_every_other_letter(project: Path) -> No
     assert list(read_graphs(project)) == ["two"]
 
 
+def test_narrowing_to_a_recipe_whose_metrics_nobody_listed_leaves_a_file_that_dvc_reads(
+    project: Path,
+) -> None:
+    """Forgetting that line of dvc.yaml must not cost the whole pipeline."""
+    commented = DVC_YAML.replace("metrics:", "metrics:  # one line for each recipe")
+    commented = commented.replace("  - artifacts/two/audit/metrics.json\n", "")
+    (project / "dvc.yaml").write_text(commented)
+    narrow(project / "dvc.yaml", "two")
+    assert list(read_graphs(project)) == ["two"]
+
+
 def test_narrowing_to_an_unknown_recipe_changes_nothing(project: Path) -> None:
     """An empty matrix would be a pipeline that does nothing, silently."""
     with pytest.raises(UsageError, match="has no recipe 'three'; it lists: one, two"):
