@@ -81,6 +81,17 @@ def test_a_family_is_what_the_catalogue_says(name: str) -> None:
     assert isinstance(TOYS[name].model, config_class(name))
 
 
+def test_a_start_is_refused_only_where_training_could_not_begin_with_it(name, tmp_path) -> None:
+    """Nothing to begin with is fine; a foreign file that is no checkpoint is a data error."""
+    load_family(name).check_start(tmp_path, TOYS[name].model)
+    (tmp_path / "init").mkdir()
+    torch.save({"a": torch.ones(2)}, tmp_path / "init" / "foreign.pt")
+    load_family(name).check_start(tmp_path, TOYS[name].model)
+    (tmp_path / "init" / "foreign.pt").write_bytes(b"no checkpoint")
+    with pytest.raises(DataError):
+        load_family(name).check_start(tmp_path, TOYS[name].model)
+
+
 def test_labels_are_small_numbers_and_the_same_each_time(name, prepared, utterances) -> None:
     """Encoding is a function of tokenizer folder and text."""
     texts = [utterance.text for utterance in utterances]

@@ -29,6 +29,11 @@ class FakeFamily:
         self._frames = frames
         self.trained_on: list[str] = []
         self.imported: Path | None = None
+        self.starts: list[Path] = []
+
+    def check_start(self, start: Path, model: BaseModel) -> None:
+        """Keeps what it was asked about, and refuses nothing."""
+        self.starts.append(start)
 
     def tokenizer(
         self, texts: Sequence[str], model: BaseModel, out: Path, *, imported: Path | None = None

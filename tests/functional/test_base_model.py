@@ -10,6 +10,7 @@ import pytest
 
 from toys.corpora import digits
 from toys.hub_server import COMMIT, MODEL, ToyHub, model_files, running, write_files
+from toys.small_bases import small_base
 from voxmill.launchers.launcher import StageResult, StageRun
 from voxmill.launchers.process import ProcessLauncher
 
@@ -18,7 +19,8 @@ title: A toy with a base
 family: ctc
 source: {{kind: folder, path: recordings}}
 base: {base}
-model: {{}}
+model: {model}
+audit: {audit}
 """
 
 
@@ -31,12 +33,18 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ToyHub]:
         yield server
 
 
-def ingest(tmp_path: Path, section: dict, *, network: bool, **inputs: Path) -> StageResult:
+def ingest(
+    tmp_path: Path, section: dict, *, network: bool, encoder: dict | None = None, **inputs: Path
+) -> StageResult:
     """Runs the stage command as the launcher `process` does."""
     digits(tmp_path / "recordings", speakers=1, takes=1, words="01")
     (tmp_path / "memory").mkdir()
     recipe = tmp_path / "toy.yaml"
-    recipe.write_text(RECIPE.format(base=json.dumps(section)))
+    sections = {"base": section, "model": {}, "audit": {}}
+    if encoder is not None:
+        sections |= {"model": {"encoder": encoder}, "audit": {"frame_seconds": 0.02}}
+    texts = {name: json.dumps(values) for name, values in sections.items()}
+    recipe.write_text(RECIPE.format(**texts))
     order = StageRun(
         run="toy-one",
         recipe="toy",
@@ -88,3 +96,15 @@ def test_a_folder_needs_no_network(tmp_path: Path) -> None:
     names = {path.name for path in (tmp_path / "out" / "base").iterdir()}
     assert "model-00002-of-00002.safetensors" in names
     assert "pytorch_model.bin" not in names
+
+
+def test_an_encoder_of_another_architecture_ends_ingest_with_65_and_no_recording_copied(
+    tmp_path: Path,
+) -> None:
+    """A mistake in the recipe costs the mirror of the model, not that of the corpus."""
+    folder = small_base(tmp_path / "model", "hubert")
+    encoder = {"kind": "pretrained", "architecture": "whisper"}
+    result = ingest(tmp_path, {"model": "model"}, network=False, encoder=encoder, base=folder)
+    assert result.exit_code == 65, result.log.read_text()
+    assert "architecture is 'whisper', its config.json says 'hubert'" in result.log.read_text()
+    assert not (tmp_path / "out" / "archives").exists()

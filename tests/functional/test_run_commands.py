@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -12,6 +13,8 @@ import pytest
 
 from toys.toy_project import STAGES, ToyProject, git, make_project
 from voxmill.cli.main import run as voxmill
+from voxmill.launchers.jobs import JobFiles
+from voxmill.runs.state import mark
 
 
 @pytest.fixture(scope="module")
@@ -111,19 +114,81 @@ def test_resuming_a_finished_run_does_nothing_and_says_what_is_next(say, finishe
     assert {stage: finished.launches(stage) for stage in STAGES} == before
 
 
-def test_ctrl_c_asks_the_job_to_leave_with_75_and_resume_goes_on(tmp_path: Path) -> None:
-    """The first Ctrl-C saves; nothing is lost, and the message says how to go on."""
+def test_a_job_that_goes_on_without_its_worker_is_told_from_an_interrupted_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Kill -9 of the worker ends nothing: `runs` and `show` say so, and how to attach to it."""
     toy = make_project(tmp_path)
     order = toy.order("ingest.sleep", 60)
-    toy.open("one")
+    monkeypatch.chdir(toy.root)
+    monkeypatch.setenv("COLUMNS", "200")
+    worker = start_worker(toy, "one")
+    os.kill(worker.pid, signal.SIGKILL)
+    worker.wait()
+    for command in (["show", "one"], ["runs"]):
+        voxmill(command)
+        said = capsys.readouterr().out
+        assert "running" not in said
+        assert "job goes on" in said
+        assert "interrupted" not in said
+        assert "voxmill resume one attaches to it" in said
+    files = JobFiles(toy.open("one").folder / "work" / "digits", "ingest")
+    record = files.record()
+    record.child.signal(signal.SIGKILL)
+    while record.warden.alive:
+        time.sleep(0.05)
+    for command in (["show", "one"], ["runs"]):
+        voxmill(command)
+        said = capsys.readouterr().out
+        assert "interrupted" in said
+        assert "no job runs any more: voxmill resume one goes on" in said
+    order.unlink()
+
+
+def test_of_a_container_without_a_worker_show_says_what_it_cannot_know(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Only the engine knows whether it runs, and resume asks it."""
+    toy = make_project(tmp_path)
+    run = toy.open("one")
+    mark(run.folder, "ingest", outcome="started", attempt=2)
+    files = JobFiles(run.folder / "work" / "digits", "ingest")
+    files.folder.mkdir(parents=True)
+    files.container.write_text("of the newest container")
+    monkeypatch.chdir(toy.root)
+    voxmill(["show", "one"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert "digits/one: no worker" in said
+    assert "its container may go on: voxmill resume one attaches to it, or starts it again" in said
+
+
+def test_sync_s_help_promises_no_run(capsys: pytest.CaptureFixture[str]) -> None:
+    """It writes the listing and names the next command."""
+    assert voxmill(["sync", "--help"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "new run" not in said
+    assert "`voxmill run` then takes what is new" in said
+
+
+def start_worker(toy: ToyProject, run_id: str) -> subprocess.Popen[str]:
+    """`voxmill resume` in a process of its own, waited for until its stage runs."""
+    toy.open(run_id)
     script = Path(__file__).resolve().parents[1] / "toys" / "toy_command.py"
-    command = [sys.executable, str(script), str(toy.control), "resume", "one", "--until", "audit"]
+    command = [sys.executable, str(script), str(toy.control), "resume", run_id, "--until", "audit"]
     process = subprocess.Popen(
         command, cwd=toy.root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     while toy.launches("ingest") == 0:
         assert process.poll() is None, process.communicate()
         time.sleep(0.05)
+    return process
+
+
+def test_ctrl_c_asks_the_job_to_leave_with_75_and_resume_goes_on(tmp_path: Path) -> None:
+    """The first Ctrl-C saves; nothing is lost, and the message says how to go on."""
+    toy = make_project(tmp_path)
+    order = toy.order("ingest.sleep", 60)
+    process = start_worker(toy, "one")
     time.sleep(0.3)
     process.send_signal(signal.SIGINT)
     said, _ = process.communicate(timeout=60)
@@ -131,6 +196,6 @@ def test_ctrl_c_asks_the_job_to_leave_with_75_and_resume_goes_on(tmp_path: Path)
     assert "asked to save and leave" in said
     assert "voxmill resume one" in said
     order.unlink()
-    done = subprocess.run(command, cwd=toy.root, capture_output=True, text=True, check=False)
+    done = subprocess.run(process.args, cwd=toy.root, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "Finish audit" in git(toy.open("one").folder, "log", "-1", "--format=%s")

@@ -52,7 +52,7 @@ class DataStages:
         return self.root / "memory"
 
     def ingest(self, **options: Any) -> StageOutcome:
-        return self.run(IngestStage(), **options)
+        return self.run(IngestStage(families=lambda _: self.family), **options)
 
     def audit(self, **options: Any) -> StageOutcome:
         return self.run(AuditStage(), **options)

@@ -16,7 +16,16 @@ if TYPE_CHECKING:
     from voxmill.orchestration.figures import ArtefactFigures
     from voxmill.runs.run import Run
 
-_COLOURS = {"failed": "red", "passed": "green", "running": "cyan", "finished": "green"}
+_GOES_ON, _UNKNOWN, _INTERRUPTED = "job goes on", "no worker", "interrupted"
+_COLOURS = {"failed": "red", "passed": "green", "finished": "green"}
+_COLOURS |= {"running": "cyan", _GOES_ON: "cyan"}
+_ADVICE = {
+    _GOES_ON: "its worker is gone, its job goes on: voxmill resume {id} attaches to it",
+    _UNKNOWN: "its worker is gone, its container may go on: voxmill resume {id} attaches to it, "
+    "or starts it again",
+    _INTERRUPTED: "its worker is gone, and no job runs any more: voxmill resume {id} goes on",
+}
+"""What to do where a stage was started and no worker is there to see its end."""
 
 
 def register(app: typer.Typer) -> None:
@@ -46,9 +55,14 @@ def runs(
         table.add_column(heading, overflow="fold")
     for heading in ("WER", "age"):
         table.add_column(heading, justify="right")
-    for run in found:
-        table.add_row(*_row(run))
+    states = [_state(run) for run in found]
+    for run, state in zip(found, states, strict=True):
+        table.add_row(*_row(run, state))
     console.print(table)
+    for run, state in zip(found, states, strict=True):
+        if state in _ADVICE:
+            advice = f"{run.recipe}/{run.id}: {_ADVICE[state].format(id=run.id)}"
+            console.print(advice, soft_wrap=True, highlight=False, markup=False)
 
 
 def show(name: Annotated[str, typer.Argument(metavar="RUN", help="ID, or RECIPE/ID.")]) -> None:
@@ -61,7 +75,11 @@ def show(name: Annotated[str, typer.Argument(metavar="RUN", help="ID, or RECIPE/
     run = find_run(Project.find(Path.cwd(), os.environ), name)
     record = RunRecord.read(run.folder)
     console = Console()
-    console.print(f"[bold]{run.recipe}/{run.id}[/]: {_coloured(_state(run))}", highlight=False)
+    state = _state(run)
+    console.print(f"[bold]{run.recipe}/{run.id}[/]: {_coloured(state)}", highlight=False)
+    if state in _ADVICE:
+        advice = f"  {_ADVICE[state].format(id=run.id)}"
+        console.print(advice, soft_wrap=True, highlight=False, markup=False)
     console.print(f"opened by {record.user}, {record.created}", highlight=False, markup=False)
     for key, value in record.overrides.items():
         console.print(f"  {key} = {value}", highlight=False, markup=False)
@@ -107,18 +125,18 @@ def artefacts_table(figures: Sequence[ArtefactFigures], title: str) -> Table:
     return table
 
 
-def _row(run: Run) -> list[str]:
+def _row(run: Run, state: str) -> list[str]:
     from voxmill.runs.run import RunRecord
     from voxmill.runs.state import read_state
 
-    state = read_state(run.folder)
-    last = next(reversed(state), "")
-    verdict = state[last].verdict if last else ""
+    records = read_state(run.folder)
+    last = next(reversed(records), "")
+    verdict = records[last].verdict if last else ""
     age = datetime.now(UTC) - datetime.fromisoformat(RunRecord.read(run.folder).created)
     return [
         run.recipe,
         run.id,
-        _coloured(_state(run)),
+        _coloured(state),
         last,
         _coloured(verdict),
         _word_error_rate(run),
@@ -127,7 +145,8 @@ def _row(run: Run) -> list[str]:
 
 
 def _state(run: Run) -> str:
-    """`running`, `finished`, or how the last stage ended."""
+    """`running`, `finished`, how the last stage ended, or what became of it without a worker."""
+    from voxmill.launchers.jobs import JobFiles
     from voxmill.runs.state import DONE, read_state
     from voxmill.runs.worker_lock import is_held
 
@@ -136,9 +155,13 @@ def _state(run: Run) -> str:
         return "running"
     if all(stage in state and state[stage].outcome in DONE for stage in run.stages):
         return "finished"
-    for record in state.values():
+    for stage, record in state.items():
+        if record.outcome == "started":
+            files = JobFiles(run.folder / "work" / run.recipe, stage)
+            words = {True: _GOES_ON, False: _INTERRUPTED, None: _UNKNOWN}
+            return words[files.goes_on(record.attempt)]
         if record.outcome not in DONE:
-            return "interrupted" if record.outcome == "started" else record.outcome
+            return record.outcome
     return "open"
 
 

@@ -18,7 +18,7 @@ def register(app: typer.Typer) -> None:
 
 
 def sync(recipe: Annotated[str, typer.Argument(help="Name of a recipe.")]) -> None:
-    """Lists the recipe's source; new data is remembered in the main branch and makes a new run."""
+    """Lists the recipe's source into the main branch; `voxmill run` then takes what is new."""
     from voxmill.runs.listing import sync as sync_source
     from voxmill.runs.project import Project
 

@@ -108,6 +108,21 @@ class Family(Protocol):
     name: str
     version: int
 
+    def check_start(self, start: Path, model: BaseModel) -> None:
+        """Refuses what training could not begin with, by what can be told without any data.
+
+        Ingest asks before it copies a recording, and prepare once more, for an ingest may have
+        been restored from a run with another `model`. `kit` asks by itself.
+
+        Args:
+            start: Folder with `base/` and `init/`, as far as the recipe's section `base` asks.
+            model: The recipe's `model` section.
+
+        Raises:
+            DataError: The base model is not the one that the model section describes, or a
+                foreign checkpoint cannot be read safely.
+        """
+
     def tokenizer(
         self, texts: Sequence[str], model: BaseModel, out: Path, *, imported: Path | None = None
     ) -> None:

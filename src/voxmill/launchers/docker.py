@@ -226,12 +226,11 @@ def _left_over(stage_run: StageRun, files: JobFiles) -> _Rejoined | None:
 
 
 def _write_fingerprint(files: JobFiles, stage_run: StageRun) -> None:
-    (files.folder / f"{stage_run.stage}.container").write_text(fingerprint(stage_run), "ascii")
+    files.container.write_text(fingerprint(stage_run), "ascii")
 
 
 def _read_fingerprint(files: JobFiles) -> str:
-    path = files.folder / f"{files.stage}.container"
-    return path.read_text("ascii") if path.is_file() else ""
+    return files.container.read_text("ascii") if files.container.is_file() else ""
 
 
 def _starts_again(result: StageResult) -> bool:

@@ -6,6 +6,7 @@
 `.<attempt>.offset`          how much of its log has been passed on
 `.lock`                      held by the warden for as long as it lives
 `.stop`                      grace in seconds that whoever asked it to stop gave
+`.container`                 fingerprint of the newest job that was a container
 """
 
 from __future__ import annotations
@@ -88,6 +89,7 @@ class JobFiles:
         self.job = self.folder / f"{stage}.json"
         self.result = self.folder / f"{stage}.result.json"
         self.stop = self.folder / f"{stage}.stop"
+        self.container = self.folder / f"{stage}.container"
 
     def log(self, attempt: int) -> Path:
         """Where a try writes what it says."""
@@ -117,6 +119,15 @@ class JobFiles:
     def outcome(self, attempt: int) -> JobResult | None:
         """How a try ended, taken or not; None while it runs."""
         return self.ended(attempt) or self.taken_result(attempt)
+
+    def goes_on(self, attempt: int) -> bool | None:
+        """Whether a try's job still runs; None where it is a container: only its engine knows."""
+        record = self.record()
+        if self.outcome(attempt) is not None:
+            return False
+        if record is not None and record.attempt == attempt:
+            return self._is_locked()
+        return None if self.container.exists() else False
 
     def take(self, attempt: int) -> None:
         """Marks a try's result as taken; no harm where somebody else already has."""
@@ -163,6 +174,17 @@ class JobFiles:
                 yield descriptor
         finally:
             os.close(descriptor)
+
+    def _is_locked(self) -> bool:
+        """By the warden, in whichever container of this machine it lives."""
+        try:
+            with (self.folder / f"{self.stage}.lock").open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except FileNotFoundError:
+            return False
+        return False
 
 
 def _read(path: Path, kind: type[T]) -> T | None:

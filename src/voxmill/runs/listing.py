@@ -55,7 +55,7 @@ def write_listing(
 def sync(project: Project, recipe: str, lister: Lister = list_source) -> SourceChange:
     """Writes the source's present listing into the main branch's memory.
 
-    New data then makes a new run, because `ingest` depends on the listing; unchanged data none.
+    It starts no run; the next one mirrors new data, because `ingest` depends on the listing.
 
     Raises:
         UsageError: There is no such recipe, or it is wrong.

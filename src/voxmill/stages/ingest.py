@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from voxmill.corpus.features import FeatureShape, write_shape
@@ -14,6 +14,8 @@ from voxmill.corpus.sources.listing import FileFacts, Listing, difference
 from voxmill.corpus.sources.source import Mirrored
 from voxmill.corpus.tombstones import removed_ids
 from voxmill.errors import DataError
+from voxmill.families.catalogue import load_family
+from voxmill.families.family import Family
 from voxmill.stages.ingestion.base_model import mirror_base
 from voxmill.stages.ingestion.hub import Hub, HuggingFaceHub
 from voxmill.stages.stage import Check, StageContext, StageOutcome
@@ -30,20 +32,28 @@ class IngestStage:
     name = "ingest"
     version = 1
 
-    def __init__(self, hub: Hub | None = None) -> None:
+    def __init__(
+        self, hub: Hub | None = None, families: Callable[[str], Family] = load_family
+    ) -> None:
         self._hub = hub or HuggingFaceHub()
+        self._families = families
 
     def run(self, context: StageContext) -> StageOutcome:
         """Fills `context.out`.
 
         Raises:
             DataError: The source is missing, holds no recordings, or is not what was listed; or
-                base model or checkpoint are not what they should be.
+                base model or checkpoint are not what they should be, or not for this model.
             UsageError: A folder was not given, or the hub has no such model or refuses it.
             VoxmillError: The hub does not answer.
         """
         # First, for it is quick to fail: a wrong name must not cost the mirror of a corpus.
         base = mirror_base(context, self._hub, stage=self.name)
+        if base:
+            # `model` is no parameter of ingest, and need not be one: it decides whether there is
+            # an output, never what is in it. Prepare asks again where ingest was restored.
+            recipe = context.recipe
+            self._families(recipe.family).check_start(context.out, recipe.model)
         config, memory = context.recipe.source, context.input("memory")
         folders = {name: context.input(name) for name in source_paths(config)}
         source = open_source(config, folders, work=context.work / "source")

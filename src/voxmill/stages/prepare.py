@@ -54,15 +54,18 @@ class PrepareStage:
         """Fills `context.out`.
 
         Raises:
-            DataError: Earlier outputs are damaged, or nothing is left to train on.
+            DataError: Earlier outputs are damaged, nothing is left to train on, or base model or
+                checkpoint are not for this model.
             CheckpointedAndLeft: Asked to stop.
         """
         config = context.recipe.prepare
-        carry_on(context.input("ingest"), context.out)
+        family = self._families(context.recipe.family)
+        if carry_on(context.input("ingest"), context.out):
+            family.check_start(context.out, context.recipe.model)
         material = read_material(
             context.input("audit"), context.input("memory"), text=config.text, by=config.split
         )
-        demands = _demands(self._families(context.recipe.family), context, material)
+        demands = _demands(family, context, material)
         shape = read_shape(context.input("ingest"))
         found = _sharded(context, material, demands, shape)
         prepared = [one for one in found if isinstance(one, PreparedUtterance)]

@@ -11,8 +11,10 @@ import pytest
 from toys.corpora import digits
 from toys.data_stages import DataStages, recipe, tree
 from toys.hub_server import write_files
+from toys.small_bases import small_base
 from voxmill.corpus.config import SplitConfig
-from voxmill.families.ctc.config import CtcModelConfig
+from voxmill.errors import DataError
+from voxmill.families.ctc.config import CtcModelConfig, PretrainedEncoder
 from voxmill.families.ctc.family import CtcFamily
 from voxmill.recipe.sections import PrepareConfig
 from voxmill.text.tokenizer import TextTokenizer, train_characters, write_folder
@@ -94,3 +96,16 @@ def test_utterances_are_labelled_by_an_imported_tokenizer(tmp_path: Path) -> Non
     run.prepare()
     taken = TextTokenizer.from_folder(run.root / "prepare" / "tokenizer")
     assert taken.tokens == theirs.tokens
+
+
+def test_a_base_of_another_architecture_is_refused_before_a_recording_is_read(
+    tmp_path: Path,
+) -> None:
+    """Ingest was restored from a run whose `model` it fitted."""
+    encoder = PretrainedEncoder(kind="pretrained", architecture="wavlm")
+    run = audited(tmp_path, model=CtcModelConfig(encoder=encoder))
+    run.family = CtcFamily()  # type: ignore[assignment]
+    small_base(run.root / "ingest" / "base", "hubert")
+    with pytest.raises(DataError, match=r"architecture is 'wavlm', its config\.json says 'hubert'"):
+        run.prepare()
+    assert [path.name for path in (run.root / "prepare").iterdir()] == ["base"]

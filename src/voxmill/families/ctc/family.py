@@ -29,6 +29,17 @@ class CtcFamily:
     name = "ctc"
     version = 1
 
+    def check_start(self, start: Path, model: BaseModel) -> None:
+        """Reads the base model's configuration, and a foreign checkpoint with the safe loader.
+
+        Raises:
+            DataError: Another architecture, rate or front end than the model section says, or a
+                checkpoint that holds code, is damaged, or has no tensors.
+        """
+        from voxmill.families.ctc.starting import check_start
+
+        check_start(start, _typed(model))
+
     def tokenizer(
         self, texts: Sequence[str], model: BaseModel, out: Path, *, imported: Path | None = None
     ) -> None:

@@ -9,7 +9,9 @@ from typing import Any
 from torch import Tensor
 
 from voxmill.errors import DataError
+from voxmill.families.ctc.config import CtcModelConfig, PretrainedEncoder
 from voxmill.families.ctc.modeling_voxformer import VoxformerForCTC
+from voxmill.families.ctc.pretrained import read_base
 from voxmill.families.foreign_checkpoint import MatchReport, apply, match, read_foreign
 
 logger = logging.getLogger(__name__)
@@ -27,6 +29,27 @@ _VOXFORMER_NAMES = {
     "lm_head.": "head.",
 }
 """How transformers' own classes for CTC, and common trainers, name what is ours."""
+
+
+def check_start(start: Path, model: CtcModelConfig) -> None:
+    """Refuses what training would refuse: the base model's configuration, and foreign files.
+
+    Whether a checkpoint's tensors fit is told in training: that needs the network, and its size
+    the vocabulary.
+
+    Args:
+        start: Folder with `base/` and `init/`, as ingest and prepare write them.
+        model: The section `model`.
+
+    Raises:
+        DataError: The base model is of another kind, rate or front end, or the foreign checkpoint
+            cannot be read safely.
+        UsageError: The encoder is pretrained, and there is no base model.
+    """
+    if isinstance(model.encoder, PretrainedEncoder):
+        read_base(start / "base", model.encoder, model)
+    for file in _foreign_files(start / "init"):
+        read_foreign(file)
 
 
 def start_from(network: Any, init: Path) -> MatchReport | None:
@@ -63,10 +86,14 @@ def _tensors(init: Path) -> dict[str, Tensor]:
             "model"
         ]
         return state
-    for file in sorted(init.glob(f"{FOREIGN_STEM}.*")):
+    for file in _foreign_files(init):
         return read_foreign(file)
     raise DataError(
         f"{init}: expected {CHECKPOINT_FOLDER}/ or {FOREIGN_STEM}.pt or .safetensors, found "
         f"{', '.join(sorted(one.name for one in init.iterdir())) or 'nothing'}. Run ingest and "
         "prepare again."
     )
+
+
+def _foreign_files(init: Path) -> list[Path]:
+    return sorted(init.glob(f"{FOREIGN_STEM}.*"))

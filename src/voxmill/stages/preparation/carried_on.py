@@ -11,14 +11,19 @@ CARRIED = ("base", "init", "base.json")
 _IMPORTED = Path("init") / "tokenizer"
 
 
-def carry_on(ingest: Path, out: Path) -> None:
-    """Puts the same files into another output; on one disk they take no more room."""
+def carry_on(ingest: Path, out: Path) -> bool:
+    """Puts the same files into another output; on one disk they take no more room.
+
+    Returns:
+        Whether there were any.
+    """
     for name in CARRIED:
         source = ingest / name
         if source.is_dir():
             shutil.copytree(source, out / name, copy_function=_link_or_copy)
         elif source.is_file():
             _link_or_copy(source, out / name)
+    return any((out / name).exists() for name in CARRIED)
 
 
 def imported_tokenizer(out: Path) -> Path | None:

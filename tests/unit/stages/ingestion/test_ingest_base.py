@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import pickle
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +15,11 @@ from safetensors.torch import save_file
 from toys.corpora import digits
 from toys.data_stages import DataStages, recipe, tree
 from toys.hub_server import COMMIT, MODEL, ToyHub, model_files, running, write_files
+from toys.small_bases import small_base
 from voxmill.errors import CheckpointedAndLeft, DataError, UsageError
+from voxmill.families.ctc.config import CtcModelConfig, PretrainedEncoder
+from voxmill.families.ctc.family import CtcFamily
+from voxmill.families.ctc.network import build
 from voxmill.recipe.base_config import BaseConfig
 from voxmill.stages.ingest import IngestStage
 from voxmill.stages.ingestion.hub import HuggingFaceHub
@@ -23,11 +27,17 @@ from voxmill.stages.stage import StageOutcome
 from voxmill.training.checkpoint import CheckpointStore, load_checkpoint
 
 
-def ingest(tmp_path: Path, config: BaseConfig, **inputs: Path) -> StageOutcome:
+def ingest(
+    tmp_path: Path, config: BaseConfig, model: CtcModelConfig | None = None, **inputs: Path
+) -> StageOutcome:
+    """Of the family `ctc` where there is a model, else of a fake one that refuses nothing."""
     digits(tmp_path / "in", speakers=1, takes=1, words="0")
+    sections = {"base": config} if model is None else {"base": config, "model": model}
     run = DataStages(
-        tmp_path / "run", recipe=recipe(base=config), inputs={"source": tmp_path / "in", **inputs}
+        tmp_path / "run", recipe=recipe(**sections), inputs={"source": tmp_path / "in", **inputs}
     )
+    if model is not None:
+        run.family = CtcFamily()  # type: ignore[assignment]
     return run.ingest()
 
 
@@ -97,7 +107,10 @@ def test_a_hub_id_is_mirrored_at_its_commit(hub: ToyHub, tmp_path: Path) -> None
     digits(tmp_path / "in", speakers=1, takes=1, words="0")
     base = BaseConfig(model=MODEL, revision=COMMIT)
     run = DataStages(tmp_path / "run", recipe=recipe(base=base), inputs={"source": tmp_path / "in"})
-    run.run(IngestStage(HuggingFaceHub(endpoint=hub.url, cache=tmp_path / "cache")))
+    stage = IngestStage(
+        HuggingFaceHub(endpoint=hub.url, cache=tmp_path / "cache"), lambda _: run.family
+    )
+    run.run(stage)
     found = mirrored(tmp_path)
     assert (
         found["base/model-00002-of-00002.safetensors"]
@@ -214,11 +227,12 @@ def test_a_damaged_checkpoint_of_ours_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["best.pt", "best.pth", "best.ckpt", "pytorch_model.bin"])
-def test_a_foreign_checkpoint_is_copied_and_never_opened(tmp_path: Path, name: str) -> None:
-    """Whatever is in it; train reads it with a safe loader."""
-    content = pickle.dumps({"epoch": 3})
-    given = write_files(tmp_path / "given", {name: content, "other.pt": b""})
-    ingest(tmp_path, BaseConfig(init_from=f"../stage 2/{name}"), init=given)
+def test_a_foreign_checkpoint_of_tensors_is_copied_byte_for_byte(tmp_path: Path, name: str) -> None:
+    """Under one name, and without what lies beside it."""
+    given = write_files(tmp_path / "given", {"other.pt": b""})
+    torch.save({"epoch": 3, "model": {"a": torch.ones(2)}}, given / name)
+    content = (given / name).read_bytes()
+    ingest(tmp_path, BaseConfig(init_from=f"../stage 2/{name}"), CtcModelConfig(), init=given)
     found = mirrored(tmp_path)
     assert sorted(found) == ["base.json", "init/foreign.pt"]
     assert found["init/foreign.pt"] == content
@@ -271,3 +285,62 @@ def test_ingest_leaves_between_two_files_of_a_model(tmp_path: Path) -> None:
     asked = iter([False, True])
     with pytest.raises(CheckpointedAndLeft):
         run.ingest(stop_requested=lambda: next(asked))
+
+
+HEARS_8000_HZ = b'{"sampling_rate": 8000, "do_normalize": true}'
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "sizes", "files", "words"),
+    [
+        ("hubert", "wavlm", {}, {}, "architecture is 'wavlm', its config.json says 'hubert'"),
+        ("wavlm", "wavlm", {}, {"preprocessor_config.json": HEARS_8000_HZ}, "hears 8000 Hz"),
+        ("whisper", "whisper", {"num_mel_bins": 128}, {}, "hears 128 mel bands"),
+        ("wav2vec2", "wav2vec2", {"conv_stride": [5] * 7}, {}, "20 ms a frame"),
+        ("wavlm", "wavlm", {}, {"config.json": b"{"}, "config.json cannot be read"),
+    ],
+)
+def test_a_base_model_that_is_not_what_the_recipe_says_is_refused_by_ingest(
+    tmp_path: Path, theirs: str, ours: str, sizes: dict, files: dict[str, bytes], words: str
+) -> None:
+    """In the words of train, but before a recording is copied: train comes hours later."""
+    folder = write_files(small_base(tmp_path / "model", theirs, **sizes), files)
+    model = CtcModelConfig(encoder=PretrainedEncoder(kind="pretrained", architecture=ours))
+    with pytest.raises(DataError, match=words) as refused:
+        ingest(tmp_path, FOLDER, model, base=folder)
+    mirrored_to = tmp_path / "run" / "ingest"
+    assert sorted(path.name for path in mirrored_to.iterdir()) == ["base", "base.json"]
+    with pytest.raises(DataError) as in_train:
+        build(model, tokens=7, base=mirrored_to / "base")
+    assert str(refused.value) == str(in_train.value)
+
+
+def test_a_base_model_that_is_what_the_recipe_says_is_mirrored(tmp_path: Path) -> None:
+    """Its recordings follow."""
+    folder = small_base(tmp_path / "model", "wavlm")
+    model = CtcModelConfig(encoder=PretrainedEncoder(kind="pretrained", architecture="wavlm"))
+    ingest(tmp_path, FOLDER, model, base=folder)
+    assert (tmp_path / "run" / "ingest" / "archives").exists()
+
+
+class Bomb:
+    """Unpickling it starts a program that leaves a mark."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self):
+        return os.system, (f"touch {self.mark}",)
+
+
+def test_a_foreign_checkpoint_with_code_in_it_is_refused_by_ingest_and_not_run(
+    tmp_path: Path,
+) -> None:
+    """Before a recording is copied; the message says how to make a harmless file of it."""
+    given = write_files(tmp_path / "given", {"other.pt": b""})
+    content = {"model": {"a": torch.ones(2)}, "callback": Bomb(tmp_path / "mark")}
+    torch.save(content, given / "best.pt")
+    with pytest.raises(DataError, match=r"calls posix\.system.*(?s:.)*safetensors"):
+        ingest(tmp_path, BaseConfig(init_from="x/best.pt"), CtcModelConfig(), init=given)
+    assert not (tmp_path / "run" / "ingest" / "archives").exists()
+    assert not (tmp_path / "mark").exists()
