@@ -1,4 +1,4 @@
-"""dvc.yaml as DVC resolves it, and the two things that voxmill changes or checks in it.
+"""dvc.yaml as DVC resolves it, and the few things that voxmill changes or checks in it.
 
 DVC itself is imported inside the functions only: it takes half a second, and Airflow's DAG files
 and `voxmill launch` live without it.
@@ -71,7 +71,7 @@ def narrow(path: Path, recipe: str) -> None:
     if recipe not in listed:
         raise UsageError(
             f"{path} has no recipe {recipe!r}; it lists: {', '.join(listed) or 'none'}. "
-            "Add it to the matrix of each stage (docs/adding.md)."
+            "Add it to the matrix of each stage (docs/adding.md), as `voxmill recipe new` does."
         )
     for stage in stages.values():
         _keep_only(stage["matrix"]["recipe"], lambda name: name == recipe)
@@ -80,6 +80,26 @@ def narrow(path: Path, recipe: str) -> None:
     if not metrics:
         # ruamel writes an empty list that had comments as YAML that nobody can read.
         document.pop("metrics", None)
+    yaml.dump(document, path)
+
+
+def widen(path: Path, recipe: str, like: str) -> None:
+    """Lists one recipe more wherever another one stands; comments and order stay.
+
+    Args:
+        path: The dvc.yaml to rewrite.
+        recipe: The new one.
+        like: The one that it stands beside.
+    """
+    yaml = _round_trip()
+    document = yaml.load(path)
+    for stage in (document.get("stages") or {}).values():
+        if like in _listed(stage):
+            _beside(stage["matrix"]["recipe"], like, recipe)
+    ours, theirs = f"artifacts/{recipe}/", f"artifacts/{like}/"
+    metrics = document.get("metrics") or []
+    for file in [file for file in metrics if file.startswith(theirs)]:
+        _beside(metrics, file, file.replace(theirs, ours, 1))
     yaml.dump(document, path)
 
 
@@ -158,3 +178,9 @@ def _keep_only(names: list[str], wanted: Any) -> None:
     for index in reversed(range(len(names))):
         if not wanted(names[index]):
             del names[index]
+
+
+def _beside(names: list[str], known: str, new: str) -> None:
+    """Inserts after, but before where the known one is last: an empty line may hang on that."""
+    place = names.index(known)
+    names.insert(place if place + 1 == len(names) else place + 1, new)
