@@ -15,8 +15,6 @@ from voxmill.launchers.container import GPUS_LABEL
 from voxmill.launchers.docker import DockerLauncher
 from voxmill.launchers.gpu_claims import GpusTaken, named_gpus, start_on_gpus, when_free
 
-NOW = datetime.now(UTC)
-
 
 @dataclass
 class FakeContainer:
@@ -52,7 +50,7 @@ class FakeEngine:
         if any(each.name == arguments["name"] for each in self.containers):
             return None
         self.requests.append(arguments.get("device_requests"))
-        made = FakeContainer(arguments["name"], arguments["labels"], NOW)
+        made = FakeContainer(arguments["name"], arguments["labels"], datetime.now(UTC))
         self.containers.append(made)
         return made
 
@@ -87,7 +85,7 @@ def devices(container: FakeContainer) -> str:
 
 
 def other(devices: str, *, age_seconds: float = 0.0, status: str = "running") -> FakeContainer:
-    created = NOW - timedelta(seconds=age_seconds)
+    created = datetime.now(UTC) - timedelta(seconds=age_seconds)
     return FakeContainer("voxmill-other-train", {GPUS_LABEL: devices}, created, status)
 
 
