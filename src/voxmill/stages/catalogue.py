@@ -29,7 +29,7 @@ STAGE_VERSIONS: dict[str, int] = {
     "verify": 1,
     "prepare": 1,
     "probe": 1,
-    "train": 3,
+    "train": 4,
     "package": 2,
     "evaluate": 2,
 }

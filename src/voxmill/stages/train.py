@@ -52,7 +52,7 @@ class TrainStage:
     """Writes `best/`, `last/` and `curves.jsonl`; goes on from `work/checkpoints`."""
 
     name = "train"
-    version = 3
+    version = 4
 
     def __init__(self, families: Callable[[str], Family] = load_family) -> None:
         self._families = families

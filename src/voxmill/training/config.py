@@ -178,7 +178,8 @@ class TrainConfig(Section):
     watch: Literal["wer", "cer", "loss"] = "wer"
     """Validation metric that picks the best checkpoint and stops early; lower is better."""
     patience: int | None = Field(default=None, ge=1)
-    """Evaluations without a better value after which to stop."""
+    """Evaluations without a better value after which to stop; not within the warm-up, nor within
+    `watchdog.grace_steps` while no word is right yet."""
     milestones: list[Milestone] = Field(default_factory=list)
     """What must be reached by when; a missed one is a failed check of train, or stops it."""
     watchdog: WatchdogConfig = Field(default_factory=WatchdogConfig)

@@ -161,6 +161,8 @@ class _Loop:
             step=position.step, figures=values, watch=watch, best_value=position.best_value
         )
         best = position.evaluated(values[watch])
+        if not self._plan.standstill_counts(position):
+            position.stale_evaluations = 0
         self._watchdog.evaluated(
             seen,
             epochs=self._plan.epochs_just_ended(position),

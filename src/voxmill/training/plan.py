@@ -9,6 +9,7 @@ from voxmill.training.config import TrainConfig
 from voxmill.training.learner import BatchSource
 from voxmill.training.position import Position
 from voxmill.training.schedule import total_steps
+from voxmill.training.stops import Phases
 from voxmill.training.training import Ending
 
 
@@ -23,6 +24,7 @@ class Plan:
         self.steps = total_steps(config, batches)
         self._config = config
         self._batches = batches
+        self._phases = Phases.of(config, self.steps)
         self._measured = {milestone.after_epochs for milestone in config.milestones}
 
     def batch_count(self, position: Position) -> int:
@@ -69,3 +71,15 @@ class Plan:
         if config.patience is not None and position.stale_evaluations >= config.patience:
             return "patience"
         return None
+
+    def standstill_counts(self, position: Position) -> bool:
+        """Whether an evaluation that is not the best one says anything, for `train.patience`.
+
+        Within the warm-up it does not, and CTC begins with silence, at an error rate of 1: a
+        network that has not learned a word yet is the watchdog's, until its grace is over.
+        """
+        config, best = self._config, position.best_value
+        if self._phases.ripe(position.step):
+            return True
+        silent = config.watch != "loss" and (best is None or best >= config.watchdog.stuck.wer)
+        return self._phases.warm(position.step) and not silent

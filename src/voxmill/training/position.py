@@ -26,7 +26,7 @@ class Position:
     best_value: float | None = None
     best_step: int | None = None
     stale_evaluations: int = 0
-    """Evaluations since the best one."""
+    """Evaluations since the best one, as far as they count (`Plan.standstill_counts`)."""
     skipped_updates: int = 0
     infinite_losses: int = 0
     seconds: float = 0.0

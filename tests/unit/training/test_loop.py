@@ -139,6 +139,23 @@ def test_patience_counts_evaluations_without_a_better_value_and_not_the_first(tm
     assert result.epochs == 4.0
 
 
+@pytest.mark.parametrize(
+    ("changes", "best", "epochs"),
+    [
+        ({"warmup_steps": 0}, 0.5, 3.0),
+        ({"warmup_steps": 20}, 0.5, 6.0),  # counted from the end of the warm-up on
+        ({"warmup_steps": 0}, 1.0, 7.0),  # silence at a WER of 1: until the grace is over
+    ],
+)
+def test_patience_lets_a_network_be_that_has_not_begun(tmp_path, changes, best, epochs):
+    """CTC is silent at first, and a warm-up of small steps shows nothing of what comes."""
+    watchdog = CONFIG.watchdog.model_copy(update={"grace_steps": 25})
+    config = CONFIG.model_copy(update={"epochs": 9, "patience": 2, "watchdog": watchdog, **changes})
+    values = [2.0, best, best, best, best, best, best, best, best, best]
+    result = train(training(tmp_path, config, objective=Scripted(values)))
+    assert (result.ending, result.epochs) == ("patience", epochs)
+
+
 @pytest.mark.parametrize("stop_after", range(0, 42, 3))
 def test_a_stop_anywhere_checkpoints_and_the_rest_is_bit_equal(tmp_path, stop_after):
     """Before the first step, in warm-up, in training and amid evaluations, up to three times."""
