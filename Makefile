@@ -46,9 +46,9 @@ monitoring: setup  ## Prometheus, Alertmanager and the exporter on loopback: mak
 test: setup  ## every quick test
 	python -m pytest
 
-proof: setup  ## slow, real proofs of one area: make proof AREA=digits
+proof: setup  ## slow, real proofs of one area, or of several in one go: make proof AREA=digits
 	@test -n "$(AREA)" || { echo "Say which area: make proof AREA=NAME; there are: $$(ls tests/proofs | grep -E '^test_' | sed -E 's/test_(.*)\.py/\1/' | tr '\n' ' ')"; exit 64; }
-	python -m pytest tests/proofs/test_$(AREA)*.py
+	python -m pytest $(foreach area,$(AREA),tests/proofs/test_$(area)*.py)
 
 check: setup  ## format, lint, types, layers, fresh graph, secrets
 	ruff format --check .
