@@ -28,7 +28,8 @@ SMALL: dict[str, object] = {
 
 def fresh_clone(folder: Path) -> Path:
     """A clone of what is committed, on the branch main, with somebody to commit as."""
-    run("git", "clone", "--quiet", str(ROOT), str(folder), cwd=ROOT)
+    # Releases of the checkout are not those of the clone.
+    run("git", "clone", "--quiet", "--no-tags", str(ROOT), str(folder), cwd=ROOT)
     # A CI checkout may stand on no branch; runs need one to remember things in.
     run("git", "checkout", "--quiet", "-B", "main", cwd=folder)
     run("git", "config", "user.name", "proof", cwd=folder)
