@@ -143,7 +143,7 @@ def test_one_process_and_two_by_turns_train_what_one_trains(tmp_path):
     assert_close_checkpoints(last.out, alone)
     report = json.loads((last.out / "report.json").read_text())
     assert report["figures"]["processes"] == 2
-    assert report["figures"]["resumed_from"] > 9
+    assert report["figures"]["resumed_from"] >= 9
     assert report["verdict"] == "passed"
 
 
