@@ -83,13 +83,12 @@ def new(
     like_file, file = find_recipe(like), RECIPES / f"{name}.yaml"
     read_recipe(like_file)
     _refuse_name(name, file)
-    memory = Path("memory") / name
-    memory.mkdir(parents=True, exist_ok=True)
+    root, memory = Path.cwd(), Path("memory") / name
+    widen(root / DVC_FILE, name, like_file.stem)  # first: it refuses a copy that DVC does not know
+    memory.mkdir(parents=True)
     for entry in FILES:
         (memory / entry).write_text("{}\n" if entry == LISTING else "", "utf-8")
     file.write_text(like_file.read_text("utf-8"), "utf-8")
-    root = Path.cwd()
-    widen(root / DVC_FILE, name, like_file.stem)
     texts = generated(root)
     for written, text in texts.items():
         (root / written).write_text(text, "utf-8")

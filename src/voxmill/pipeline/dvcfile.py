@@ -67,12 +67,8 @@ def narrow(path: Path, recipe: str) -> None:
     yaml = _round_trip()
     document = yaml.load(path)
     stages = document.get("stages") or {}
-    listed = sorted({name for stage in stages.values() for name in _listed(stage)})
-    if recipe not in listed:
-        raise UsageError(
-            f"{path} has no recipe {recipe!r}; it lists: {', '.join(listed) or 'none'}. "
-            "Add it to the matrix of each stage (docs/adding.md), as `voxmill recipe new` does."
-        )
+    if not any(recipe in _listed(stage) for stage in stages.values()):
+        raise _unlisted(path, recipe, stages)
     for stage in stages.values():
         _keep_only(stage["matrix"]["recipe"], lambda name: name == recipe)
     metrics = document.get("metrics") or []
@@ -90,12 +86,21 @@ def widen(path: Path, recipe: str, like: str) -> None:
         path: The dvc.yaml to rewrite.
         recipe: The new one.
         like: The one that it stands beside.
+
+    Raises:
+        UsageError: There is no such file, or no stage of it has that one in its matrix; the file
+            is as it was.
     """
+    if not path.is_file():
+        raise _no_dvc_file(path.parent)
     yaml = _round_trip()
     document = yaml.load(path)
-    for stage in (document.get("stages") or {}).values():
-        if like in _listed(stage):
-            _beside(stage["matrix"]["recipe"], like, recipe)
+    stages = document.get("stages") or {}
+    beside = [stage for stage in stages.values() if like in _listed(stage)]
+    if not beside:
+        raise _unlisted(path, like, stages)
+    for stage in beside:
+        _beside(stage["matrix"]["recipe"], like, recipe)
     ours, theirs = f"artifacts/{recipe}/", f"artifacts/{like}/"
     metrics = document.get("metrics") or []
     for file in [file for file in metrics if file.startswith(theirs)]:
@@ -109,7 +114,7 @@ def _stages(root: Path) -> Iterator[list[Any]]:
     from dvc.repo import Repo
 
     if not (root / DVC_FILE).is_file():
-        raise UsageError(f"No {DVC_FILE} in {root}. Start from the root of a voxmill checkout.")
+        raise _no_dvc_file(root)
     try:
         with Repo(str(root)) as repo:
             repo.index.check_graph()
@@ -168,6 +173,18 @@ def _round_trip() -> Any:
     yaml.width = 1000  # a folded line would be a change that nobody made
     yaml.indent(mapping=2, sequence=4, offset=2)
     return yaml
+
+
+def _no_dvc_file(root: Path) -> UsageError:
+    return UsageError(f"No {DVC_FILE} in {root}. Start from the root of a voxmill checkout.")
+
+
+def _unlisted(path: Path, recipe: str, stages: Mapping[str, Any]) -> UsageError:
+    listed = sorted({name for stage in stages.values() for name in _listed(stage)})
+    return UsageError(
+        f"{path} has no recipe {recipe!r}; it lists: {', '.join(listed) or 'none'}. "
+        "Add it to the matrix of each stage (docs/adding.md), as `voxmill recipe new` does."
+    )
 
 
 def _listed(stage: Mapping[str, Any]) -> list[str]:

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from unit.cli.test_graph_command import project  # noqa: F401  # the fixture
 from voxmill.pipeline.dvcfile import read_graphs
 from voxmill.pipeline.snapshot import Snapshot
 
@@ -19,7 +18,7 @@ def voxmill(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
 
-def test_a_new_recipe_is_known_to_dvc_airflow_and_memory(project: Path) -> None:  # noqa: F811
+def test_a_new_recipe_is_known_to_dvc_airflow_and_memory(project: Path) -> None:
     """One command in place of six edits; what it writes is fresh."""
     before = (project / "dvc.yaml").read_text("utf-8").splitlines()
     done = voxmill(project, "recipe", "new", "mine", "--from", "ctc-scratch")
@@ -51,7 +50,7 @@ def test_a_new_recipe_is_known_to_dvc_airflow_and_memory(project: Path) -> None:
     ],
 )
 def test_a_name_that_cannot_be_is_refused_and_nothing_written(
-    project: Path,  # noqa: F811
+    project: Path,
     name: str,
     words: str,
 ) -> None:
@@ -63,7 +62,18 @@ def test_a_name_that_cannot_be_is_refused_and_nothing_written(
     assert {file: file.read_bytes() for file in project.rglob("*") if file.is_file()} == before
 
 
-def test_the_last_recipe_of_the_list_can_be_copied_too(project: Path) -> None:  # noqa: F811
+def test_a_recipe_that_dvc_does_not_know_is_no_model_for_a_new_one(project: Path) -> None:
+    """A copy of a file from elsewhere would be one that no stage runs for."""
+    copy = project / "elsewhere.yaml"
+    copy.write_bytes((project / "recipes" / "digits.yaml").read_bytes())
+    before = {file: file.read_bytes() for file in project.rglob("*") if file.is_file()}
+    refused = voxmill(project, "recipe", "new", "mine", "--from", "elsewhere.yaml")
+    assert refused.returncode == 64
+    assert "has no recipe 'elsewhere'; it lists: ctc-scratch, digits" in refused.stderr
+    assert {file: file.read_bytes() for file in project.rglob("*") if file.is_file()} == before
+
+
+def test_the_last_recipe_of_the_list_can_be_copied_too(project: Path) -> None:
     """An empty line or a comment after the list stays where it was."""
     before = (project / "dvc.yaml").read_text("utf-8").splitlines()
     last = yaml.safe_load("\n".join(before))["stages"]["audit"]["matrix"]["recipe"][-1]
