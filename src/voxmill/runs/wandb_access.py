@@ -49,7 +49,7 @@ class WandbAccess:
         if found != "required" or mode in OFFLINE:
             return cls()
         if mode == DISABLED:
-            return cls(problem=f"{MODE}={DISABLED}: it would take nothing.")
+            return cls(problem=f"{MODE}={DISABLED}: it would take nothing; unset that.")
         return cls(problem=missing_login(environ))
 
     def check(self) -> None:
